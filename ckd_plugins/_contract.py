@@ -1,0 +1,46 @@
+"""What a plugin promises beyond its hooks: that everything it registers can be loaded and configured."""
+
+from __future__ import annotations
+
+import inspect
+
+from ckd_plugins._discovery import FAULTS, sentence
+from ckd_plugins._options import read_options
+from ckd_plugins.registry import PluginRow, Record, Registry
+
+__all__ = ["check_plugin"]
+
+_CALLED_BY_US = ("difficulty", "importer", "student", "command")
+"""Kinds whose factory gets its arguments from this package, not from a config alone."""
+
+
+def check_plugin(registry: Registry, row: PluginRow) -> list[str]:
+    """Load everything that a plugin registers.
+
+    Args:
+        registry: where it is registered.
+        row: the plugin, as :meth:`Registry.plugins` lists it.
+
+    Returns:
+        One line for each thing that is wrong; empty when the plugin keeps its promises.
+    """
+    findings = [row.error] if row.error else []
+    for record in registry.records():
+        if f"{record.kind}:{record.spec.name}" in row.components:
+            findings += [f"{record}: {finding}" for finding in _check_record(record)]
+    return findings
+
+
+def _check_record(record: Record) -> list[str]:
+    try:
+        factory = record.spec.load()
+    except FAULTS as error:
+        return [f"{record.spec.factory!r} cannot be loaded: {sentence(error)}"]
+    if not callable(factory):
+        return [f"{record.spec.factory!r} is a {type(factory).__name__}, which cannot be called"]
+    findings = [] if record.spec.summary else ["it has no summary, the line that listings show"]
+    if record.kind not in _CALLED_BY_US:
+        for name, parameter in read_options(factory).parameters.items():
+            if parameter.annotation is inspect.Parameter.empty:
+                findings.append(f"option {name!r} has no type, so a config's value for it cannot be checked")
+    return findings

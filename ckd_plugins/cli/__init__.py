@@ -1,0 +1,3 @@
+"""The command ``ckd``: a file a command group, each loaded when it is called."""
+
+from __future__ import annotations

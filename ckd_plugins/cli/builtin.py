@@ -1,0 +1,22 @@
+"""The built-in sub-commands of ``ckd``. Listing them imports none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ckd_plugins.hookspecs import hookimpl
+from ckd_plugins.specs import CommandSpec
+
+__all__ = ["ckd_register_commands"]
+
+_COMMANDS = {
+    "doctor": "Check this machine and its packages; --fix mends what pip can mend.",
+    "plugins": "List the installed plugins, or check one of them.",
+}
+
+
+@hookimpl
+def ckd_register_commands() -> Iterator[CommandSpec]:
+    """Register the built-in sub-commands: ``<name>`` is ``ckd_plugins.cli.<name>:<name>``."""
+    for name, summary in _COMMANDS.items():
+        yield CommandSpec(name=name, factory=f"ckd_plugins.cli.{name}:{name}", summary=summary)

@@ -1,0 +1,293 @@
+"""The ``ckd:`` section of a RecBole YAML: every setting with its type, default and meaning.
+
+Settings are checked before anything runs, and an unknown one is an error that names the nearest valid one: RecBole
+itself ignores what it does not know, so a misspelt setting would silently train another model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+
+from ckd_plugins._config_errors import config_error
+from ckd_plugins._config_files import SECTION, overlay, read_yaml, split
+from ckd_plugins._options import read_options
+from ckd_plugins.errors import ConfigError
+from ckd_plugins.specs import Spec
+
+__all__ = [
+    "CkdConfig",
+    "Component",
+    "Curriculum",
+    "Lookup",
+    "Speed",
+    "Text",
+    "default_cache_dir",
+    "json_schema",
+    "load_config",
+]
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Lookup(Protocol):
+    """What is asked of a registry here; :class:`ckd_plugins.registry.Registry` is one."""
+
+    def get(self, kind: str, name: str) -> Spec:
+        """The record registered under a name."""
+        ...
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+
+class Component(_Section):
+    """Something registered, and its options: ``kl``, or ``{name: kl, tau: 2}``."""
+
+    name: Name
+    """The name it is registered under."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of its factory."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"name": given}
+        if isinstance(given, Component):
+            return given
+        if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+            raise ValueError("should be a name, or a mapping with 'name' and options")
+        options = {str(k): v for k, v in given.items() if k not in ("name", "options")}
+        return {"name": given["name"], "options": {**(given.get("options") or {}), **options}}
+
+    @model_serializer
+    def _to_short_form(self) -> str | dict[str, Any]:
+        return {"name": self.name, **self.options} if self.options else self.name
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        name = {"type": "string", "minLength": 1}
+        mapping = {"type": "object", "properties": {"name": name}, "required": ["name"], "additionalProperties": True}
+        return {"anyOf": [name, mapping], "description": cls.__doc__}
+
+    def check(self, registry: Lookup, kind: str, host: Iterable[str] = ()) -> dict[str, Any]:
+        """Check name and options without building anything; returns the options in the factory's types.
+
+        Args:
+            registry: where names are looked up.
+            kind: what the component must be, as :meth:`Registry.get` has it.
+            host: names of arguments that the caller of :meth:`build` will add.
+
+        Raises:
+            UnknownNameError: nothing of that kind has the name.
+            ConfigError: an option is unknown, missing or of a wrong type; or the component's code does not import.
+        """
+        factory = self._load(registry, kind)
+        return read_options(factory).check(self._called(kind), self.options, set(host))
+
+    def build(self, registry: Lookup, kind: str, **host: Any) -> Any:
+        """Build the component: its factory, called with the options.
+
+        Args:
+            registry: where names are looked up.
+            kind: what the component must be, as :meth:`Registry.get` has it.
+            host: arguments from the host. A factory gets those that it names in its signature; they are no options.
+
+        Raises:
+            UnknownNameError: nothing of that kind has the name.
+            ConfigError: an option is unknown, missing, of a wrong type or refused by the factory.
+        """
+        factory = self._load(registry, kind)
+        takes = read_options(factory)
+        options = takes.check(self._called(kind), self.options, host)
+        options |= {name: value for name, value in host.items() if takes.open_ended or name in takes.parameters}
+        try:
+            return factory(**options)
+        except ValueError as error:
+            raise ConfigError(f"{self._called(kind)}: {error}") from error
+
+    def _load(self, registry: Lookup, kind: str) -> Any:
+        spec = registry.get(kind, self.name)
+        try:
+            return spec.load()
+        except ImportError as error:
+            packages = getattr(spec, "packages", ())
+            remedy = f"; install it with: pip install {' '.join(packages)}" if packages else ""
+            raise ConfigError(f"{self._called(kind)} cannot be imported: {error}{remedy}") from error
+
+    def _called(self, kind: str) -> str:
+        return f"{kind.replace('_', ' ')} {self.name!r}"
+
+
+class Curriculum(_Section):
+    """Which training rows are drawn when."""
+
+    difficulty: dict[Name, Annotated[Number, Field(gt=0)]] = Field(
+        default={"length": 0.5, "popularity": 0.5}, min_length=1
+    )
+    """Measures of difficulty and their weights; a name or a list of names means equal weights."""
+    direction: Literal["easy_first", "hard_first"] = "easy_first"
+    """Whether training starts with the easy rows or with the hard ones."""
+    schedule: Component = Component(name="root")
+    """How the share of rows in use grows with progress."""
+    epochs: Annotated[int, Field(strict=True, ge=1)] = 5
+    """After how many epochs every row is in use. A number, not a share: training ends by early stopping."""
+
+    @field_validator("difficulty", mode="before", json_schema_input_type=str | list[str] | dict[str, float])
+    @classmethod
+    def _equal_weights(cls, given: Any) -> Any:
+        names = [given] if isinstance(given, str) else given
+        return dict.fromkeys(names, 1.0) if isinstance(names, list | tuple) else names
+
+
+class Text(_Section):
+    """How items are read by teachers that read text."""
+
+    fields: tuple[Name, ...] = Field(default=("title", "brand", "categories"), min_length=1)
+    """Columns of the ``.item`` file, joined in this order; what a dataset lacks is skipped."""
+    encoder: Component = Component(name="minilm")
+    """The language model."""
+
+
+class Speed(_Section):
+    """What makes training faster without changing what is learnt."""
+
+    trim: Flag = True
+    """Cut each batch to its longest sequence."""
+    bucket: Flag = True
+    """Draw rows of similar length into one batch."""
+
+
+class CkdConfig(_Section):
+    """All settings of a distillation. The seed is RecBole's own ``seed``."""
+
+    teachers: tuple[Component, ...] = ()
+    """Whose knowledge is taught; none means a plain run."""
+    candidates: Component = Component(name="in_batch")
+    """The items that scores are compared on."""
+    integrator: Component = Component(name="confidence_consistency")
+    """How several teachers become one target."""
+    loss: Component = Component(name="kl")
+    """How far the student is from the target."""
+    weight: Annotated[Number, Field(ge=0)] = 1.0
+    """Weight (lambda) of the distillation loss beside the student's own; 0 is bit for bit the plain run."""
+    temperature: Annotated[Number, Field(gt=0)] = 1.0
+    """Softmax temperature (tau) of the student's scores."""
+    curriculum: Curriculum | None = None
+    """Draw rows by difficulty; ``true`` means the defaults, ``null`` or ``false`` means all rows always."""
+    pretrain_domains: tuple[Name, ...] = ()
+    """Datasets on which teachers are pre-trained before they are fine-tuned on the student's."""
+    text: Text = Text()
+    """How items are read by teachers that read text."""
+    run_dir: Path = Path("ckd_runs")
+    """Gets a folder per run: logs, checkpoints, the report."""
+    cache_dir: Path = Field(default_factory=lambda: default_cache_dir())
+    """Keeps what is costly to compute: item vectors, teachers, their signals. ``CKD_CACHE`` sets another default."""
+    speed: Speed = Speed()
+    """What makes training faster without changing what is learnt."""
+
+    @field_validator("teachers", mode="before", json_schema_input_type=Component | list[Component])
+    @classmethod
+    def _one_or_many(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return [name.strip() for name in given.split(",") if name.strip()]
+        return [given] if isinstance(given, Mapping | Component) else given
+
+    @field_validator("pretrain_domains", mode="before", json_schema_input_type=str | list[str])
+    @classmethod
+    def _one_domain_or_many(cls, given: Any) -> Any:
+        return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given
+
+    @field_validator("curriculum", mode="before", json_schema_input_type=Curriculum | bool | None)
+    @classmethod
+    def _switch(cls, given: Any) -> Any:
+        return ({} if given else None) if isinstance(given, bool) else given
+
+    @field_validator("run_dir", "cache_dir")
+    @classmethod
+    def _expand(cls, path: Path) -> Path:
+        return path.expanduser()
+
+    @classmethod
+    def parse(cls, section: Mapping[str, Any]) -> CkdConfig:
+        """Validate a ``ckd`` section.
+
+        Raises:
+            ConfigError: one line with the first thing that is wrong.
+        """
+        try:
+            return cls.model_validate(dict(section))
+        except ValidationError as error:
+            raise config_error(error, cls, SECTION) from None
+
+
+def default_cache_dir() -> Path:
+    """``CKD_CACHE``, or the platform's folder for caches (``~/.cache/ckd_plugins`` on Linux)."""
+    from platformdirs import user_cache_path
+
+    chosen = os.environ.get("CKD_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("ckd_plugins", appauthor=False)
+
+
+def load_config(
+    files: Iterable[str | os.PathLike[str]] = (), overrides: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], CkdConfig]:
+    """Read config files and overrides, later ones above earlier ones, and part RecBole's settings from ours.
+
+    Args:
+        files: YAML files, as RecBole's ``config_file_list``.
+        overrides: settings above all files, as RecBole's ``config_dict``; ours as a ``ckd`` mapping or with dotted keys
+            (``"ckd.curriculum.epochs"``).
+
+    Returns:
+        RecBole's settings, untouched, and the validated ``ckd`` section.
+
+    Raises:
+        ConfigError: a file is missing or malformed, or a setting of ours is wrong.
+
+    Example:
+        >>> from ckd_plugins.config import load_config
+        >>> recbole, ckd = load_config(overrides={"epochs": 3, "ckd": {"teachers": ["unisrec"], "weight": 0.5}})
+        >>> recbole, ckd.weight, ckd.teachers[0].name
+        ({'epochs': 3}, 0.5, 'unisrec')
+    """
+    listed = [files] if isinstance(files, str | os.PathLike) else list(files)
+    sources = [(f"config file '{path}'", read_yaml(path)) for path in listed]
+    sources.append(("config_dict", dict(overrides or {})))
+    host: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for source, settings in sources:
+        theirs, ours = split(settings, source)
+        host.update(theirs)
+        own = overlay(own, ours)
+    return host, CkdConfig.parse(own)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a config file, for editors; RecBole's own settings are left open."""
+    section = CkdConfig.model_json_schema(ref_template="#/$defs/{model}")
+    definitions = section.pop("$defs", {})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {SECTION: section},
+        "$defs": definitions,
+    }

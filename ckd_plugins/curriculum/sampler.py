@@ -1,0 +1,129 @@
+"""Draws the rows that the student is ready for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Sampler
+
+from ckd_plugins.curriculum.evidence import Floats, Ints
+from ckd_plugins.errors import ConfigError, DataError
+
+__all__ = ["CurriculumSampler"]
+
+
+class CurriculumSampler(Sampler[int]):
+    r"""A shuffled pass over the easiest ``ceil(competence * R)`` rows, set anew by :meth:`set_epoch`.
+
+    Equal difficulties are put in an order that depends on ``seed`` alone, so that the number of rows follows the
+    competence exactly and rows once eligible stay so. The order of a pass depends on ``seed`` and the epoch alone:
+    iterating twice within an epoch gives the same order, and a resumed run continues as the whole run would have.
+
+    It is an index sampler in flat order and goes where RecBole's loaders keep theirs
+    (``loader.batch_sampler.sampler``); the loader cuts the batches. With ``lengths``, rows of similar length come
+    together **in groups of exactly** ``batch_size`` **consecutive rows**, so that the loader's batches are the buckets:
+    the shuffled rows are cut into pools of ``bucket_batches`` batches, sorted by length within a pool, and the batches
+    of all pools are shuffled. What does not fill a batch comes last, unsorted.
+
+    Distributed, every rank gets equally many rows, and no row goes to two ranks; up to ``world_size - 1`` rows a pass
+    are left out for that (others every epoch). With ``lengths``, the ranks' batches of one step come from one bucket,
+    so that no rank waits for another's long sequences. ``batch_size`` is a rank's.
+
+    Args:
+        difficulty: ``[R]``, larger is harder; see :func:`~ckd_plugins.curriculum.difficulty.combine`.
+        schedule: progress in [0, 1] to competence.
+        epochs: of the whole training; progress is ``epoch / epochs``.
+        progress: epoch to progress, in place of ``epochs``.
+        min_share: least share of the rows, whatever the schedule says.
+        seed: of all that is random here.
+        rank: of this process.
+        world_size: number of processes.
+        lengths: ``[R]``; ``None`` switches the buckets off.
+        batch_size: the loader's; needed with ``lengths``.
+        bucket_batches: batches a pool; more sort finer and shuffle less.
+
+    Raises:
+        ConfigError: a number is out of range, or both or none of ``epochs`` and ``progress`` are given.
+        DataError: no rows, fewer than processes, or arrays of different length.
+    """
+
+    def __init__(
+        self,
+        difficulty: Floats | Sequence[float],
+        schedule: Callable[[float], float],
+        *,
+        epochs: int | None = None,
+        progress: Callable[[int], float] | None = None,
+        min_share: float = 0.01,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        lengths: npt.ArrayLike | None = None,
+        batch_size: int | None = None,
+        bucket_batches: int = 50,
+    ) -> None:
+        values = np.asarray(difficulty, dtype=np.float64)
+        if (epochs is None) == (progress is None):
+            raise ConfigError("curriculum sampler: give either epochs or progress")
+        if epochs is not None and epochs < 1:
+            raise ConfigError(f"curriculum sampler: epochs must be 1 or more, not {epochs}")
+        if not 0 <= min_share <= 1:
+            raise ConfigError(f"curriculum sampler: min_share must be in [0, 1], not {min_share}")
+        if not 0 <= rank < world_size:
+            raise ConfigError(f"curriculum sampler: rank {rank} is not in a world of {world_size}")
+        if bucket_batches < 1 or (batch_size is not None and batch_size < 1):
+            raise ConfigError("curriculum sampler: batch_size and bucket_batches must be 1 or more")
+        if lengths is not None and batch_size is None:
+            raise ConfigError("curriculum sampler: buckets by length need batch_size")
+        if len(values) < world_size:
+            raise DataError(f"curriculum sampler: {len(values)} rows for {world_size} processes; one each is the least")
+        if np.isnan(values).any():
+            raise DataError("curriculum sampler: difficulty holds NaN; combine() gives such rows a middle place")
+        self.schedule = schedule
+        self.min_share = min_share
+        self.seed = seed
+        self.rank, self.world_size = rank, world_size
+        self.batch_size, self.bucket_batches = batch_size, bucket_batches
+        self._progress = progress or (lambda epoch: epoch / epochs if epochs else 1.0)
+        self._lengths = None if lengths is None else np.asarray(lengths, dtype=np.int64)
+        if self._lengths is not None and len(self._lengths) != len(values):
+            raise DataError(f"curriculum sampler: {len(self._lengths)} lengths for {len(values)} rows")
+        self._easiest_first: Ints = np.lexsort((np.random.default_rng([seed, 0]).permutation(len(values)), values))
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the pass for ``epoch`` (from 0)."""
+        self.epoch = epoch
+        progress = min(max(float(self._progress(epoch)), 0.0), 1.0)
+        self.competence = min(max(float(self.schedule(progress)), self.min_share), 1.0)
+
+    @property
+    def eligible(self) -> int:
+        """Number of rows within the current competence, over all ranks."""
+        rows = len(self._easiest_first)
+        # A competence of 0.29999999999999999 of 10 rows is 3 rows; the least is one a rank.
+        return min(max(math.ceil(self.competence * rows - 1e-9), self.world_size), rows)
+
+    def __len__(self) -> int:
+        return self.eligible // self.world_size
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.seed, 1, self.epoch])
+        order = rng.permutation(self._easiest_first[: self.eligible])[: len(self) * self.world_size]
+        if self._lengths is not None and self.batch_size is not None:
+            order = self._bucket(order, rng, self._lengths, self.batch_size * self.world_size)
+        return iter(order[self.rank :: self.world_size].tolist())
+
+    def _bucket(self, order: Ints, rng: np.random.Generator, lengths: Ints, group: int) -> Ints:
+        """Sort by length within pools and shuffle groups (one batch of every rank); the incomplete group stays last."""
+        full = len(order) // group * group
+        pool = group * self.bucket_batches
+        pools = [order[begin : min(begin + pool, full)] for begin in range(0, full, pool)]
+        by_length = [rows[np.argsort(lengths[rows], kind="stable")].reshape(-1, group) for rows in pools]
+        if not by_length:
+            return order
+        groups = rng.permutation(np.concatenate(by_length), axis=0)
+        return np.concatenate([groups.ravel(), order[full:]])

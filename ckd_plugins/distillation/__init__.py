@@ -1,0 +1,50 @@
+"""From teachers' and student's scores to one loss.
+
+A :class:`CandidateSource` chooses the items, an :class:`Integrator` joins the teachers into one :class:`Target`, a
+:class:`Loss` compares the student with it, and the :class:`Objective` ties them together.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ckd_plugins.distillation.candidates import Candidates, CandidateSource
+    from ckd_plugins.distillation.integrators import Integrator, Opinions
+    from ckd_plugins.distillation.losses import Loss
+    from ckd_plugins.distillation.objective import Objective, ObjectiveOutput
+    from ckd_plugins.distillation.target import Target
+
+__all__ = [
+    "CandidateSource",
+    "Candidates",
+    "Integrator",
+    "Loss",
+    "Objective",
+    "ObjectiveOutput",
+    "Opinions",
+    "Target",
+]
+
+_HOME = {
+    "CandidateSource": "candidates",
+    "Candidates": "candidates",
+    "Integrator": "integrators",
+    "Loss": "losses",
+    "Objective": "objective",
+    "ObjectiveOutput": "objective",
+    "Opinions": "integrators",
+    "Target": "target",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, because everything here imports torch and the command line must start without it.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

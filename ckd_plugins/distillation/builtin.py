@@ -1,0 +1,89 @@
+"""The candidate sources, integrators and losses that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ckd_plugins.hookspecs import hookimpl
+from ckd_plugins.specs import CandidatesSpec, IntegratorSpec, LossSpec
+
+__all__ = ["ckd_register_candidates", "ckd_register_integrators", "ckd_register_losses"]
+
+_ROOM = "ckd_plugins.distillation"
+
+
+@hookimpl
+def ckd_register_candidates() -> Iterator[CandidatesSpec]:
+    """Register ``in_batch``, ``uniform`` and ``full``."""
+    yield CandidatesSpec(
+        name="in_batch",
+        factory=f"{_ROOM}.candidates.in_batch:InBatch",
+        summary="the distinct targets of the batch (CKD-MDSR)",
+    )
+    yield CandidatesSpec(
+        name="uniform",
+        factory=f"{_ROOM}.candidates.uniform:Uniform",
+        summary="random items, shared by the batch, and each row's own target",
+    )
+    yield CandidatesSpec(
+        name="full", factory=f"{_ROOM}.candidates.full:Full", summary="the whole catalogue, read in chunks of rows"
+    )
+
+
+@hookimpl
+def ckd_register_integrators() -> Iterator[IntegratorSpec]:
+    """Register ``confidence_consistency``, ``confidence``, ``consistency``, ``uniform`` and ``fixed``."""
+    yield IntegratorSpec(
+        name="confidence_consistency",
+        factory=f"{_ROOM}.integrators.confidence_consistency:ConfidenceConsistency",
+        summary="confidence in the real choice times agreement with the other teachers (CKD-MDSR)",
+    )
+    yield IntegratorSpec(
+        name="confidence",
+        factory=f"{_ROOM}.integrators.confidence:Confidence",
+        summary="what a teacher gives to the real choice",
+    )
+    yield IntegratorSpec(
+        name="consistency",
+        factory=f"{_ROOM}.integrators.consistency:Consistency",
+        summary="how far a teacher agrees with the others",
+    )
+    yield IntegratorSpec(
+        name="uniform",
+        factory=f"{_ROOM}.integrators.uniform:UniformIntegrator",
+        summary="all teachers and instances weigh the same",
+    )
+    yield IntegratorSpec(
+        name="fixed", factory=f"{_ROOM}.integrators.fixed:FixedIntegrator", summary="teachers' weights given by hand"
+    )
+
+
+@hookimpl
+def ckd_register_losses() -> Iterator[LossSpec]:
+    """Register ``kl``, ``reverse_kl``, ``js``, ``mse``, ``cross_entropy`` and ``listwise``."""
+    yield LossSpec(
+        name="kl",
+        factory=f"{_ROOM}.losses.kl:KLDivergence",
+        summary="divergence of the student from the target: covers all that teachers hold likely",
+    )
+    yield LossSpec(
+        name="reverse_kl",
+        factory=f"{_ROOM}.losses.reverse_kl:ReverseKL",
+        summary="divergence of the target from the student: avoids what teachers hold unlikely",
+    )
+    yield LossSpec(
+        name="js", factory=f"{_ROOM}.losses.js:JensenShannon", summary="between the two divergences, and bounded"
+    )
+    yield LossSpec(
+        name="mse", factory=f"{_ROOM}.losses.mse:StandardizedMSE", summary="squared error of standardised scores"
+    )
+    yield LossSpec(
+        name="cross_entropy",
+        factory=f"{_ROOM}.losses.cross_entropy:SoftCrossEntropy",
+        summary="soft labels: kl plus the target's entropy",
+    )
+    yield LossSpec(
+        name="listwise",
+        factory=f"{_ROOM}.losses.listwise:ListMLE",
+        summary="likelihood of the target's ranking, best places first",
+    )

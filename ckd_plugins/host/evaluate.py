@@ -1,0 +1,54 @@
+"""Any scorer judged by RecBole's evaluator: same test rows, same masking, same metrics as the students."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ckd_plugins.host.compat import clean_environment
+from ckd_plugins.host.data import Splits
+
+__all__ = ["evaluate_scores"]
+
+
+def evaluate_scores(
+    config: Any,
+    splits: Splits,
+    scores: Callable[[NDArray[np.int64]], torch.Tensor],
+    *,
+    phase: str = "test",
+) -> dict[str, float] | None:
+    """Rank the catalogue by a scorer for every row of an evaluation split.
+
+    Args:
+        config: the run's RecBole config.
+        splits: its data.
+        scores: from user ids ``[B]`` to scores ``[B, n_items]`` over RecBole's item ids; a row whose user the scorer
+            does not know is all ``-inf`` and counts as a miss.
+        phase: ``"test"`` or ``"valid"``.
+
+    Returns:
+        The config's metrics, or ``None`` where the config asks for labelled or sampled evaluation.
+    """
+    from recbole.data.dataloader import FullSortEvalDataLoader
+    from recbole.evaluator import Collector, Evaluator
+
+    loader = splits.test if phase == "test" else splits.valid
+    if not isinstance(loader, FullSortEvalDataLoader):
+        return None
+    with clean_environment():
+        collector, evaluator = Collector(config), Evaluator(config)
+    collector.data_collect(splits.train)
+    user_field = config["USER_ID_FIELD"]
+    for interaction, history, positive_u, positive_i in loader:
+        batch = scores(interaction[user_field].numpy()).to(torch.float32).clone()
+        batch[:, 0] = -np.inf
+        if history is not None:
+            batch[history] = -np.inf
+        collector.eval_batch_collect(batch, interaction, positive_u, positive_i)
+    result: dict[str, float] = evaluator.evaluate(collector.get_data_struct())
+    return {name: float(value) for name, value in result.items()}

@@ -1,0 +1,186 @@
+"""Which (history, target) each training row of any student family stands for, in RecBole's numbers.
+
+Sequential students carry a history in every row. The rows of the other families are single interactions; their
+history is the same user's earlier train interactions by time, or, where the data have no time, the user's others.
+Histories are slices of one flat array, so that a million prefixes cost no more than the sequences that they share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd_plugins.host.data import Splits
+
+__all__ = ["TrainingRows", "item_tokens", "training_rows", "user_tokens", "validation_targets"]
+
+_OTHERS = 50
+"""Without a time field a history is the user's other items, at most so many."""
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Histories and targets of all training rows, and the users' train sequences they come from.
+
+    Attributes:
+        flat: ``[N]`` item ids; first the train sequences of all users, then histories that are no slice of them.
+        start: ``[R]`` where a row's history begins in ``flat``.
+        stop: ``[R]`` where it ends; a row with ``start == stop`` has none.
+        target: ``[R]`` item id of the row.
+        users: ``[U]`` user ids with a train sequence.
+        offsets: ``[U + 1]`` their sequences in ``flat``.
+        by_user: a batch names its users, not its rows (autoencoders): row ``r`` is user id ``r``.
+    """
+
+    flat: NDArray[np.int32]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    target: NDArray[np.int32]
+    users: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    by_user: bool = False
+
+
+def training_rows(splits: Splits, config: Any) -> TrainingRows:
+    """Derive the rows of a training split.
+
+    Rows of sequential students keep their own history where it is no slice of their user's train sequence (a random
+    split, or files that were split beforehand).
+    """
+    features = splits.train_dataset.inter_feat
+    user = features[config["USER_ID_FIELD"]].numpy().astype(np.int64)
+    item = features[config["ITEM_ID_FIELD"]].numpy().astype(np.int32)
+    time_field = config["TIME_FIELD"]
+    time = features[time_field].numpy() if time_field in features else None
+    list_field = config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]
+    if list_field in features and config["ITEM_LIST_LENGTH_FIELD"] in features:
+        lists = features[list_field].numpy().astype(np.int32)
+        return _sequential(user, item, time, lists, features[config["ITEM_LIST_LENGTH_FIELD"]].numpy())
+    ordered = time is not None or config["eval_args"]["order"] == "TO"
+    rows = _interactions(user, item, time) if ordered else _unordered(user, item)
+    return _per_user(rows, splits.dataset.user_num) if _is_autoencoder(splits) else rows
+
+
+def _order(user: NDArray[np.int64], time: NDArray[Any] | None, *more: NDArray[Any]) -> NDArray[np.int64]:
+    """Rows by user, then time, then ``more``; equal rows stay in their order."""
+    keys = [*reversed(more), *([] if time is None else [time]), user]
+    return np.lexsort(keys)
+
+
+def _blocks(sorted_user: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    users, first = np.unique(sorted_user, return_index=True)
+    return users, np.append(first, len(sorted_user)).astype(np.int64)
+
+
+def _interactions(user: NDArray[np.int64], item: NDArray[np.int32], time: NDArray[Any] | None) -> TrainingRows:
+    order = _order(user, time)
+    users, offsets = _blocks(user[order])
+    start, stop = np.empty(len(user), np.int64), np.empty(len(user), np.int64)
+    start[order] = np.repeat(offsets[:-1], np.diff(offsets))
+    stop[order] = np.arange(len(user))
+    return TrainingRows(item[order], start, stop, item, users, offsets)
+
+
+def _unordered(user: NDArray[np.int64], item: NDArray[np.int32]) -> TrainingRows:
+    base = _interactions(user, item, None)
+    position = base.stop
+    extra: list[NDArray[np.int32]] = []
+    start, stop = np.empty_like(base.start), np.empty_like(base.stop)
+    cursor = len(base.flat)
+    first, last = base.start, base.offsets[np.searchsorted(base.users, user) + 1]
+    for row in range(len(user)):
+        block = base.flat[first[row] : last[row]]
+        others = np.delete(block, position[row] - first[row])[-_OTHERS:]
+        extra.append(others)
+        start[row], stop[row] = cursor, cursor + len(others)
+        cursor += len(others)
+    flat = np.concatenate([base.flat, *extra])
+    return TrainingRows(flat, start, stop, base.target, base.users, base.offsets)
+
+
+def _sequential(
+    user: NDArray[np.int64],
+    item: NDArray[np.int32],
+    time: NDArray[Any] | None,
+    lists: NDArray[np.int32],
+    lengths: NDArray[np.int64],
+) -> TrainingRows:
+    order = _order(user, time, lengths)
+    users, offsets = _blocks(user[order])
+    heads = order[offsets[:-1]]
+    head_length = lengths[heads]
+    shift = np.concatenate([[0], np.cumsum(head_length)]).astype(np.int64)
+    flat = np.empty(len(item) + int(shift[-1]), np.int32)
+    block = np.repeat(np.arange(len(users)), np.diff(offsets))
+    position = np.arange(len(item)) + shift[block + 1]  # of each ordered row's target in flat
+    flat[position] = item[order]
+    new_offsets = offsets + shift
+    for u, head in enumerate(heads):  # what a user's first row has seen before its target
+        flat[new_offsets[u] : new_offsets[u] + head_length[u]] = lists[head, : head_length[u]]
+    start, stop = np.empty(len(item), np.int64), np.empty(len(item), np.int64)
+    start[order], stop[order] = new_offsets[block], position
+    foreign = ~_same_history(flat, start, stop, lists, lengths)
+    extra = [lists[r, : lengths[r]] for r in np.flatnonzero(foreign)]
+    if extra:
+        ends = len(flat) + np.cumsum([len(e) for e in extra])
+        start[foreign], stop[foreign] = ends - [len(e) for e in extra], ends
+        flat = np.concatenate([flat, *extra])
+    return TrainingRows(flat, start, stop, item, users, new_offsets)
+
+
+def _same_history(
+    flat: NDArray[np.int32],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    lists: NDArray[np.int32],
+    lengths: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Whether the last ``lengths`` items of each slice are the row's own list, and nothing was cut before the cap."""
+    cap = lists.shape[1]
+    same = (stop - start == lengths) | ((lengths == cap) & (stop - start > cap))
+    columns = np.arange(cap)
+    for chunk in np.array_split(np.arange(len(stop)), max(1, len(stop) // 65536)):
+        n = lengths[chunk, None]
+        index = np.clip(stop[chunk, None] - n + columns, 0, len(flat) - 1)
+        same[chunk] &= ((flat[index] == lists[chunk]) | (columns >= n)).all(axis=1)
+    return same
+
+
+def _is_autoencoder(splits: Splits) -> bool:
+    return type(splits.train).__name__ == "UserDataLoader"
+
+
+def _per_user(rows: TrainingRows, user_num: int) -> TrainingRows:
+    """A batch of users: each stands for its last train interaction after all the others."""
+    start, stop = np.zeros(user_num, np.int64), np.zeros(user_num, np.int64)
+    target = np.zeros(user_num, np.int32)
+    first, last = rows.offsets[:-1], rows.offsets[1:] - 1
+    start[rows.users], stop[rows.users], target[rows.users] = first, last, rows.flat[last]
+    return TrainingRows(rows.flat, start, stop, target, rows.users, rows.offsets, by_user=True)
+
+
+def validation_targets(splits: Splits, config: Any, rows: TrainingRows) -> NDArray[np.int32]:
+    """``[U]`` each train user's first validation item, or -1; never looks at the test split."""
+    features = splits.valid._dataset.inter_feat
+    user = features[config["USER_ID_FIELD"]].numpy()
+    item = features[config["ITEM_ID_FIELD"]].numpy()
+    first_user, first = np.unique(user, return_index=True)
+    found = np.full(len(rows.users), -1, np.int32)
+    at = np.searchsorted(rows.users, first_user)
+    inside = at < len(rows.users)
+    inside[inside] = rows.users[at[inside]] == first_user[inside]
+    found[at[inside]] = item[first[inside]]
+    return found
+
+
+def item_tokens(splits: Splits, config: Any) -> tuple[str, ...]:
+    """Tokens of all items by RecBole id; index 0 is the padding token."""
+    return tuple(str(t) for t in splits.dataset.field2id_token[config["ITEM_ID_FIELD"]])
+
+
+def user_tokens(splits: Splits, config: Any) -> tuple[str, ...]:
+    """Tokens of all users by RecBole id; index 0 is the padding token."""
+    return tuple(str(t) for t in splits.dataset.field2id_token[config["USER_ID_FIELD"]])

@@ -1,0 +1,180 @@
+"""From a user's few settings to a RecBole ``Config``.
+
+RecBole's defaults stand wherever they can run. Where they cannot, the gap is filled the way its documentation tells
+users to fill it by hand: a sequential model with a softmax loss takes no sampled negatives, and a dataset's time
+column is loaded when the split goes by time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ckd_plugins.errors import ConfigError, DataError, UnknownNameError
+from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment, prepare
+
+__all__ = ["DatasetPath", "build_config", "find_dataset", "model_class", "model_names"]
+
+_SUBPACKAGES = (
+    "general_recommender",
+    "context_aware_recommender",
+    "sequential_recommender",
+    "knowledge_aware_recommender",
+    "exlib_recommender",
+)
+
+
+@dataclass(frozen=True)
+class DatasetPath:
+    """Where a dataset lies: ``<folder>/<name>.inter`` and its siblings."""
+
+    name: str
+    folder: Path
+
+    def columns(self, suffix: str) -> dict[str, str]:
+        """Fields of ``<name>.<suffix>`` and their types, from its header; empty when there is no such file."""
+        path = self.folder / f"{self.name}.{suffix}"
+        if not path.is_file():
+            return {}
+        with path.open(encoding="utf-8") as file:
+            header = file.readline().rstrip("\r\n")
+        pairs = (column.partition(":") for column in header.split("\t"))
+        return {name: kind for name, _, kind in pairs}
+
+
+def model_names() -> list[str]:
+    """Names of all models that RecBole ships, as ``get_model`` wants them."""
+    import ast
+
+    names: list[str] = []
+    for package in _SUBPACKAGES:
+        folder = Path(_recbole_folder(), "model", package)
+        for path in sorted(folder.glob("[a-z]*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            names += [n.name for n in tree.body if isinstance(n, ast.ClassDef) and n.name.lower() == path.stem]
+    return sorted(names)
+
+
+def _recbole_folder() -> Path:
+    spec = importlib.util.find_spec("recbole")
+    if spec is None or spec.origin is None:
+        prepare()  # says what is missing and how to mend it
+        raise AssertionError("recbole has no folder")
+    return Path(spec.origin).parent
+
+
+def model_class(name: str) -> type:
+    """The class of a model that RecBole knows, its own or a registered one.
+
+    Raises:
+        UnknownNameError: no such model; names the nearest.
+    """
+    prepare()
+    from recbole.utils import get_model
+
+    with anomaly_mode_kept():
+        try:
+            found: type = get_model(name)
+        except (ValueError, AttributeError):
+            from ckd_plugins.host.models import registered_students
+
+            raise UnknownNameError("model", name, [*model_names(), *registered_students()]) from None
+    return found
+
+
+def find_dataset(dataset: str | os.PathLike[str], data_path: str | os.PathLike[str] | None = None) -> DatasetPath:
+    """Find a dataset by folder, or by name below ``data_path`` (default ``dataset/``, as in RecBole).
+
+    The name ``ml-100k`` is always found: RecBole's wheel carries it.
+
+    Raises:
+        DataError: there is no such folder, or no ``.inter`` file in it.
+    """
+    given = Path(dataset)
+    candidates = [given] if given.name != str(dataset) else []
+    candidates.append(Path(data_path or "dataset") / given.name)
+    if given.name == "ml-100k":
+        candidates.append(_recbole_folder() / "dataset_example" / "ml-100k")
+    candidates.append(given)
+    for folder in candidates:
+        if (folder / f"{folder.name}.inter").is_file():
+            return DatasetPath(folder.name, folder.resolve())
+    looked = ", ".join(dict.fromkeys(str(c / f"{c.name}.inter") for c in candidates))
+    raise DataError(f"dataset {str(dataset)!r} not found (looked for {looked}); give its folder or set data_path")
+
+
+def build_config(
+    model: str,
+    dataset: DatasetPath,
+    settings: Mapping[str, Any],
+    run_dir: Path,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+) -> Any:
+    """Make RecBole's ``Config`` from plain values, without its habits of reading ``sys.argv`` and evaluating strings.
+
+    The settings travel through ``<run_dir>/recbole.yaml`` instead of RecBole's ``config_dict``, every string of which
+    it would ``eval``; the file also says later what was run.
+
+    Args:
+        model: RecBole's name of the model.
+        dataset: where the data lie.
+        settings: the user's settings; they win over everything.
+        run_dir: gets the settings, checkpoints and logs.
+        defaults: settings that stand below the user's and above RecBole's (a registered student's YAML).
+
+    Raises:
+        ConfigError: RecBole refuses the settings; its reason follows.
+    """
+    prepare()
+    cls = model_class(model)
+    merged = {**_gaps(cls, model, dataset, {**(defaults or {}), **settings}), **(defaults or {}), **settings}
+    merged["checkpoint_dir"] = str(run_dir)
+    merged["data_path"] = str(dataset.folder.parent)
+    merged.setdefault("gpu_id", os.environ.get("CUDA_VISIBLE_DEVICES", "0"))
+    merged.setdefault("show_progress", False)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    path = run_dir / "recbole.yaml"
+    path.write_text(yaml.safe_dump(merged, sort_keys=True, allow_unicode=True), encoding="utf-8")
+    from recbole.config import Config
+
+    with clean_environment(), anomaly_mode_kept():
+        try:
+            config = Config(model=model, dataset=dataset.name, config_file_list=[str(path)])
+        except (ValueError, KeyError, TypeError, NotImplementedError, RuntimeError, AssertionError) as error:
+            raise ConfigError(f"RecBole refuses the settings of {model} on {dataset.name}: {error}") from error
+    # RecBole sends every dataset named ml-100k to its own copy, another folder of that name included.
+    config.final_config_dict["data_path"] = str(dataset.folder)
+    return config
+
+
+def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without which RecBole's defaults do not run on this model and dataset."""
+    kind = cls.type.name
+    filled: dict[str, Any] = {}
+    if kind == "SEQUENTIAL" and not hasattr(cls, "input_type") and "train_neg_sample_args" not in given:
+        own = Path(_recbole_folder(), "properties", "model", f"{model}.yaml")
+        properties = yaml.safe_load(own.read_text(encoding="utf-8")) if own.is_file() else {}
+        if given.get("loss_type", (properties or {}).get("loss_type")) == "CE":
+            filled["train_neg_sample_args"] = None
+    if "load_col" not in given and "benchmark_filename" not in given and dataset.name != "ml-100k":
+        time = str(given.get("TIME_FIELD", "timestamp"))
+        wanted = [given.get("USER_ID_FIELD", "user_id"), given.get("ITEM_ID_FIELD", "item_id")]
+        by_time = kind == "SEQUENTIAL" or (given.get("eval_args") or {}).get("order") == "TO"
+        has_time = time in dataset.columns("inter")
+        if by_time and not has_time:
+            raise DataError(
+                f"{dataset.folder / (dataset.name + '.inter')} has no column {time!r}, which {model} needs for the "
+                f"order of interactions; add it or set TIME_FIELD"
+            )
+        # A feature-interaction model would embed the time as a feature, so it gets it for the order only.
+        filled["load_col"] = {"inter": [*wanted, time] if has_time and (by_time or kind != "CONTEXT") else wanted}
+        if kind == "CONTEXT" and has_time and by_time:
+            filled["unused_col"] = {"inter": [time]}
+    return filled

@@ -1,0 +1,107 @@
+"""RecBole's own trainers, told where to write and watched at each epoch.
+
+The trainer is the class that RecBole chooses for the model (KGAT, RecVAE, S3Rec ... have their own); a mixin stands
+before it. The best weights are kept in memory, so that nothing is unpickled to evaluate them, and are on disk as a
+stock RecBole checkpoint as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from ckd_plugins.host.checkpoint import read_checkpoint
+from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
+
+__all__ = ["EpochWatcher", "build_trainer"]
+
+
+class EpochWatcher(Protocol):
+    """Sees the epochs of a fit, in order."""
+
+    def before_epoch(self, epoch: int, train_data: Any) -> None:
+        """Called before an epoch's first batch is drawn."""
+
+    def after_epoch(self, epoch: int, seconds: float, loss: float) -> None:
+        """Called after an epoch's last step; ``loss`` is the sum over its batches, as RecBole reports it."""
+
+    def after_validation(self, epoch: int, score: float, result: dict[str, float]) -> None:
+        """Called after each validation."""
+
+
+class _Watched:
+    """Mixin before a RecBole trainer. ``ckd_*`` names are ours, all others RecBole's."""
+
+    ckd_watchers: list[EpochWatcher]
+    ckd_best: dict[str, Any] | None
+    ckd_epoch: int
+    model: Any
+    saved_model_file: str
+
+    def _train_epoch(self, train_data: Any, epoch_idx: int, *args: Any, **kwargs: Any) -> Any:
+        self.ckd_epoch = epoch_idx
+        for watcher in self.ckd_watchers:
+            watcher.before_epoch(epoch_idx, train_data)
+        started = time.perf_counter()
+        loss = super()._train_epoch(train_data, epoch_idx, *args, **kwargs)  # type: ignore[misc]
+        seconds = time.perf_counter() - started
+        total = float(sum(loss)) if isinstance(loss, tuple) else float(loss)
+        for watcher in self.ckd_watchers:
+            watcher.after_epoch(epoch_idx, seconds, total)
+        return loss
+
+    def _valid_epoch(self, *args: Any, **kwargs: Any) -> Any:
+        score, result = super()._valid_epoch(*args, **kwargs)  # type: ignore[misc]
+        for watcher in self.ckd_watchers:
+            watcher.after_validation(self.ckd_epoch, float(score), {k: float(v) for k, v in result.items()})
+        return score, result
+
+    def _save_checkpoint(self, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
+        super()._save_checkpoint(epoch, verbose=verbose, **kwargs)  # type: ignore[misc]
+        self.ckd_best = {
+            "epoch": epoch,
+            "state_dict": {k: v.detach().clone() for k, v in self.model.state_dict().items()},
+            "other_parameter": copy.deepcopy(self.model.other_parameter()),
+        }
+
+    def evaluate(self, eval_data: Any, load_best_model: bool = True, model_file: Any = None, **kwargs: Any) -> Any:
+        best = self.ckd_best if model_file is None else read_checkpoint(Path(model_file))
+        if load_best_model and best is not None:
+            self.model.load_state_dict(best["state_dict"])
+            self.model.load_other_parameter(best.get("other_parameter"))
+            load_best_model = False
+        return super().evaluate(  # type: ignore[misc]
+            eval_data, load_best_model=load_best_model, model_file=model_file, **kwargs
+        )
+
+
+def build_trainer(config: Any, model: Any, run_dir: Path, watchers: list[EpochWatcher]) -> Any:
+    """Make the trainer that RecBole chooses for a model; it writes below ``run_dir`` and calls the watchers."""
+    from recbole.utils import get_trainer
+
+    with clean_environment(), anomaly_mode_kept():
+        stock = get_trainer(config["MODEL_TYPE"], config["model"])
+        trainer_class = type(f"Watched{stock.__name__}", (_Watched, stock), {})
+        with _tensorboard_below(run_dir):
+            trainer = trainer_class(config, model)
+    trainer.ckd_watchers, trainer.ckd_best, trainer.ckd_epoch = watchers, None, -1
+    trainer.saved_model_file = str(run_dir / f"{config['model']}.pth")
+    return trainer
+
+
+@contextlib.contextmanager
+def _tensorboard_below(run_dir: Path) -> Iterator[None]:
+    """RecBole names its TensorBoard folder relative to the working directory; for one construction, name ours."""
+    from recbole.trainer import trainer as module
+    from torch.utils.tensorboard import SummaryWriter
+
+    stock: Callable[[Any], Any] = module.get_tensorboard
+    module.get_tensorboard = lambda logger: SummaryWriter(str(run_dir / "tensorboard"))
+    try:
+        yield
+    finally:
+        module.get_tensorboard = stock

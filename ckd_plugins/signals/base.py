@@ -1,0 +1,53 @@
+"""The one question that a teacher answers, however its knowledge is kept."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+__all__ = ["Signal"]
+
+
+class Signal(ABC):
+    """What one teacher knows about one run's rows and items.
+
+    Rows are the run's training instances (``ckd_row``); items are the *student's* item ids, padding included. What
+    the teacher does not know scores 0 and is named by :meth:`known` and :meth:`known_items`; a score is never NaN or
+    infinite. Results come on the device of ``candidates`` (of ``rows`` for :meth:`known`), without gradients.
+    """
+
+    name: str
+    """The teacher's name, for logs."""
+    temperature: float
+    """What the reader divides the raw scores by before a softmax. The teacher's own, not the student's."""
+
+    @abstractmethod
+    def scores(self, rows: Tensor, candidates: Tensor) -> Tensor:
+        """Return raw scores, not yet divided by :attr:`temperature`.
+
+        Args:
+            rows: int64 ``[B]``.
+            candidates: int64 ``[C]``, shared by all rows, or ``[B, C]``, one list a row.
+
+        Returns:
+            float32 ``[B, C]``.
+        """
+
+    @abstractmethod
+    def known(self, rows: Tensor) -> Tensor:
+        """Return which of ``rows`` (int64 ``[B]``) the teacher was asked about: bool ``[B]``."""
+
+    @abstractmethod
+    def known_items(self, candidates: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Return which candidates the teacher has an opinion on.
+
+        Args:
+            candidates: int64 ``[C]`` or ``[B, C]``.
+            rows: int64 ``[B]``. Matters only to signals whose item coverage differs from row to row (top-k lists
+                with ``outside="mask"``).
+
+        Returns:
+            bool, in the shape of ``candidates``; ``[B, C]`` where the coverage differs from row to row and ``rows``
+            are given.
+        """

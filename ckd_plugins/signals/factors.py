@@ -1,0 +1,113 @@
+"""Factors: one vector an instance, one an item; a score is their product."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ckd_plugins.errors import SignalError
+from ckd_plugins.signals.bound import BoundSignal, finite, identity_items, identity_rows
+
+__all__ = ["FactorSignal"]
+
+_BLOCK_BYTES = {"cpu": 4 << 20}
+"""Item vectors gathered at once when every row has candidates of its own: [B, C, d] would not stay in memory. On a CPU
+a block stays in its cache (measured, B = 1024, C = 100, d = 300: 92 ms against 253 ms with 64 MB)."""
+_BLOCK_BYTES_ELSEWHERE = 64 << 20
+
+_GATHER_COST = 48
+"""A gathered vector costs as much as so many in a dense product (measured on a CPU, d = 300): with long lists of own
+candidates, scoring the whole catalogue and picking is the faster way."""
+
+
+class FactorSignal(BoundSignal):
+    """Exact scores for every candidate set: ``score(row, item) = vector[row] @ item_vector[item]``.
+
+    The form for UniSRec, Recformer and nearly every sequential model. Vectors may be fp16 and memory-mapped; products
+    are computed in float32. A batch costs one gather and one product.
+
+    Args:
+        vectors: float ``[S, d]``, stored instance vectors, any float dtype.
+        item_vectors: float ``[M, d]``, stored item vectors.
+        rows: int64 ``[R]``, position of each of the run's rows in ``vectors``; -1 is unknown.
+        items: int64 ``[n]``, index of each of the student's items in ``item_vectors``; -1 is unknown.
+        name: the teacher's name.
+        temperature: the teacher's softmax temperature.
+    """
+
+    def __init__(
+        self, vectors: Tensor, item_vectors: Tensor, rows: Tensor, items: Tensor, *, name: str, temperature: float
+    ) -> None:
+        super().__init__(rows, items, name=name, temperature=temperature)
+        if vectors.ndim != 2 or item_vectors.ndim != 2 or vectors.shape[1] != item_vectors.shape[1]:
+            raise SignalError(
+                f"signal {name!r}: vectors {tuple(vectors.shape)} and item vectors {tuple(item_vectors.shape)} "
+                "must be [rows, d] and [items, d] with the same d"
+            )
+        self._vectors = vectors
+        # In the student's numbering and float32 once, not per batch; an unknown item's zeros give its score of 0.
+        stored = items.to(item_vectors.device)
+        self._table = item_vectors.detach()[stored.clamp_min(0)].float().masked_fill_((stored < 0)[:, None], 0.0)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        vectors: Tensor,
+        item_vectors: Tensor,
+        *,
+        name: str = "teacher",
+        temperature: float = 1.0,
+        known: Tensor | None = None,
+        padding: int | None = 0,
+    ) -> FactorSignal:
+        """Make a signal without a store: row ``r`` is ``vectors[r]``, the student's item ``i`` ``item_vectors[i]``.
+
+        Args:
+            vectors: float ``[R, d]``.
+            item_vectors: float ``[n, d]``, padding's row included.
+            name: the teacher's name.
+            temperature: the teacher's softmax temperature.
+            known: bool ``[R]``; ``None`` is all.
+            padding: the item id that is no item; ``None`` if there is none.
+        """
+        return cls(
+            finite(vectors, f"signal {name!r}: vectors"),
+            finite(item_vectors, f"signal {name!r}: item vectors"),
+            identity_rows(len(vectors), known),
+            identity_items(len(item_vectors), padding),
+            name=name,
+            temperature=temperature,
+        )
+
+    @torch.no_grad()
+    def scores(self, rows: Tensor, candidates: Tensor) -> Tensor:
+        """Return the products of the rows' and the candidates' vectors, float32 ``[B, C]``."""
+        self._check_batch(rows, candidates)
+        device = candidates.device
+        if self._table.device != device:
+            self._table = self._table.to(device)
+        # A student under mixed precision must not lower the teacher's.
+        with torch.autocast(device.type, enabled=False):
+            vectors = self._gather(rows).to(device).float()
+            if candidates.ndim == 1:
+                return vectors @ self._table[candidates].T
+            return self._scores_per_row(vectors, candidates)
+
+    def _gather(self, rows: Tensor) -> Tensor:
+        positions = self._positions(rows)
+        vectors = self._vectors.index_select(0, positions.clamp_min(0).to(self._vectors.device))
+        return vectors.masked_fill_((positions < 0).to(vectors.device)[:, None], 0.0)
+
+    def _scores_per_row(self, vectors: Tensor, candidates: Tensor) -> Tensor:
+        (b, c), (n, d) = candidates.shape, self._table.shape
+        whole = n <= _GATHER_COST * c
+        block = _BLOCK_BYTES.get(vectors.device.type, _BLOCK_BYTES_ELSEWHERE)
+        step = max(1, block // (4 * max(1, n if whole else c * d)))
+        out = vectors.new_empty(b, c)
+        for i in range(0, b, step):
+            rows, asked = vectors[i : i + step], candidates[i : i + step]
+            if whole:
+                out[i : i + step] = (rows @ self._table.T).gather(1, asked)
+            else:
+                out[i : i + step] = torch.bmm(self._table[asked], rows[:, :, None])[..., 0]
+        return out

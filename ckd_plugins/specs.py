@@ -1,0 +1,147 @@
+"""The frozen records that registration hooks yield.
+
+A record names a component and says where its code is; the code itself is loaded when the component is first
+asked for. That keeps start-up fast: listing plugins imports neither torch nor RecBole. A reference is either an
+object or a string ``"package.module:attribute"``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from typing import Any, Literal
+
+__all__ = [
+    "CandidatesSpec",
+    "CommandSpec",
+    "DifficultySpec",
+    "Family",
+    "ImporterSpec",
+    "IntegratorSpec",
+    "LossSpec",
+    "Ref",
+    "ScheduleSpec",
+    "Spec",
+    "StudentSpec",
+    "TeacherSpec",
+    "TextEncoderSpec",
+]
+
+Ref = str | Callable[..., Any]
+"""An object, or where to import it from: ``"package.module:attribute"``."""
+
+Family = Literal["sequential", "general", "graph", "feature_interaction", "knowledge", "autoencoder"]
+
+_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]*$")
+_REF = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+
+
+def _resolve(ref: Ref) -> Any:
+    if not isinstance(ref, str):
+        return ref
+    module, _, attribute = ref.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every record has: a name that configs use, a one-line summary, and a reference to its code."""
+
+    name: str
+    """How a config or the command line names the component: letters, digits, ``_``, ``-``, ``.``."""
+    factory: Ref
+    """The component, or where to import it from (``"package.module:attribute"``)."""
+    summary: str = ""
+    """One line for listings."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.match(self.name):
+            raise ValueError(f"{type(self).__name__}: name {self.name!r} must match {_NAME.pattern}")
+        if isinstance(self.factory, str) and not _REF.match(self.factory):
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: reference {self.factory!r} must read 'package.module:attribute'"
+            )
+        if not isinstance(self.factory, str) and not callable(self.factory):
+            raise ValueError(f"{type(self).__name__} {self.name!r}: factory must be callable or a reference string")
+
+    def load(self) -> Any:
+        """Import and return the object that ``factory`` refers to."""
+        return _resolve(self.factory)
+
+    @classmethod
+    def field_names(cls) -> tuple[str, ...]:
+        """Names of the record's fields, for error messages and documentation."""
+        return tuple(f.name for f in fields(cls))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentSpec(Spec):
+    """A model that subscribes to the shared distillation loss and curriculum.
+
+    RecBole's own models need no record. ``factory`` refers to a model class that follows RecBole's interface; the
+    record makes it known to RecBole under ``name`` and supplies its defaults.
+    """
+
+    family: Family
+    """Decides which readers are probed first."""
+    defaults: str | None = None
+    """``"package:path/inside.yaml"``: RecBole settings that stand below the user's own."""
+    reader: Ref | None = None
+    """Own way to read candidate scores; ``None`` lets :func:`ckd_choose_reader` decide by probing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSpec(Spec):
+    """A pre-trained recommender. ``factory`` refers to a subclass of :class:`ckd_plugins.teachers.Teacher`."""
+
+    needs: tuple[Literal["text", "image", "history"], ...] = ("history",)
+    """What the data must have; checked before anything runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSpec(Spec):
+    """A distillation loss. ``factory(**options)`` returns a :class:`ckd_plugins.distillation.Loss`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegratorSpec(Spec):
+    """Joins several teachers. ``factory(**options)`` returns a :class:`ckd_plugins.distillation.Integrator`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidatesSpec(Spec):
+    """Chooses the items that scores are compared on. ``factory(**options)`` returns a
+    :class:`ckd_plugins.distillation.CandidateSource`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifficultySpec(Spec):
+    """How hard a training instance is: ``factory(evidence) -> float array [rows]``, larger is harder."""
+
+    needs: tuple[Literal["teachers"], ...] = ()
+    """``("teachers",)`` when the measure reads the teachers' signals."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSpec(Spec):
+    """How competence grows. ``factory(**options)`` returns ``progress in [0, 1] -> competence in (0, 1]``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImporterSpec(Spec):
+    """Turns a published data format into domains: ``factory(path, **options) -> Domain``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderSpec(Spec):
+    """Turns item texts into vectors. ``factory(**options)`` returns a :class:`ckd_plugins.domains.TextEncoder`."""
+
+    packages: tuple[str, ...] = field(default=())
+    """PyPI packages it needs, named in the error when one is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandSpec(Spec):
+    """A sub-command of ``ckd``: ``factory`` refers to a :class:`click.Command`."""

@@ -1,0 +1,59 @@
+"""How scores are read out of unmodified RecBole models, and how a model is made a student."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ckd_plugins.students.attach import Handle, ObjectiveOutput, attach
+    from ckd_plugins.students.choose import choose_reader
+    from ckd_plugins.students.families import family, refusal
+    from ckd_plugins.students.probe import Probe, Verdict
+    from ckd_plugins.students.readers.base import Catalogue, Reader
+    from ckd_plugins.students.rows import BatchRows, Rows, UserRows
+
+__all__ = [
+    "BatchRows",
+    "Catalogue",
+    "Handle",
+    "ObjectiveOutput",
+    "Probe",
+    "Reader",
+    "Rows",
+    "UserRows",
+    "Verdict",
+    "attach",
+    "choose_reader",
+    "family",
+    "refusal",
+]
+
+_HOME = {
+    "BatchRows": "rows",
+    "Catalogue": "readers.base",
+    "Handle": "attach",
+    "ObjectiveOutput": "attach",
+    "Probe": "probe",
+    "Reader": "readers.base",
+    "Rows": "rows",
+    "UserRows": "rows",
+    "Verdict": "probe",
+    "attach": "attach",
+    "choose_reader": "choose",
+    "family": "families",
+    "refusal": "families",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        # A function may have its module's name; the function is what callers mean.
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,188 @@
+"""Make a stock RecBole model instance a student, and a plain model again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ckd_plugins.errors import StudentError
+from ckd_plugins.students.families import loss_method, refusal, trains_ranking
+from ckd_plugins.students.readers.base import Reader
+from ckd_plugins.students.rows import BatchRows, Rows, RowSource
+from ckd_plugins.students.terms import Terms
+
+__all__ = ["Handle", "Objective", "ObjectiveOutput", "Read", "attach"]
+
+
+class ObjectiveOutput(Protocol):
+    """What an objective returns."""
+
+    @property
+    def loss(self) -> Tensor:
+        """Scalar, already weighted, added to the student's own loss."""
+
+    @property
+    def terms(self) -> Mapping[str, Tensor]:
+        """Named parts for the log."""
+
+
+class Objective(Protocol):
+    """The distillation objective: ``objective(rows, targets, read)``.
+
+    An attribute ``weight`` of 0 switches it off: nothing of it runs then, and the run is the plain run bit for bit.
+    """
+
+    def __call__(self, rows: Tensor, targets: Tensor, read: Read) -> ObjectiveOutput:
+        """Compute the loss for ``rows [P]`` with positives ``targets [P]``; ``read(candidates)`` gives ``[P, C]``."""
+
+
+class Read:
+    """Scores of candidates for the rows of one batch: a callable of ``Candidates`` or of item ids.
+
+    Attributes:
+        max_candidates: more candidates than this are costly to read; ``None`` when it makes no difference.
+    """
+
+    def __init__(self, reader: Reader, interaction: Any, positions: slice | Tensor) -> None:
+        self._reader, self._interaction, self._positions = reader, interaction, positions
+        self.max_candidates = reader.max_candidates
+
+    def __call__(self, candidates: Any) -> Tensor:
+        """Raw scores ``[P, C]`` with gradients, for ``Candidates`` or item ids ``[C]`` or ``[P, C]``."""
+        items = candidates if isinstance(candidates, Tensor) else candidates.items
+        return self._reader.scores(self._interaction, self._positions, items)
+
+
+class _DistilledLoss:
+    """Stands before the model's own loss. Copied or pickled with its model it becomes the own loss again."""
+
+    def __init__(self, model: Any, method: str, objective: Objective, reader: Reader, rows: RowSource) -> None:
+        self._model, self._method = model, method
+        self._own: Callable[..., Any] = getattr(model, method)
+        self._objective, self._reader, self._rows = objective, reader, rows
+        self.terms = Terms()
+
+    def __call__(self, interaction: Any, *args: Any, **kwargs: Any) -> Any:
+        rows = self._rows_of(interaction)
+        if rows is None:
+            return self._own(interaction, *args, **kwargs)
+        with self._reader.watch():
+            own = self._own(interaction, *args, **kwargs)
+        try:
+            output = self._objective(rows.ids, rows.targets, Read(self._reader, interaction, rows.positions))
+        finally:
+            self._reader.forget()
+        own_loss = torch.stack([part.reshape(()) for part in own]).sum() if isinstance(own, tuple) else own
+        total = own_loss + output.loss
+        self.terms.add({**output.terms, "own_loss": own_loss, "distillation_loss": output.loss, "loss": total})
+        # A tuple stays one: RecBole logs its parts, and NCL's trainer drops the last during its warm-up.
+        return (own[0] + output.loss, *own[1:]) if isinstance(own, tuple) else total
+
+    def _rows_of(self, interaction: Any) -> Rows | None:
+        off = (
+            getattr(self._objective, "weight", 1.0) == 0
+            or not torch.is_grad_enabled()
+            or not trains_ranking(self._model)
+        )
+        return None if off else self._rows(interaction)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self._model, self._method)
+
+
+class Handle:
+    """A student: its reader, the means of its loss's terms, and the way back to the plain model."""
+
+    def __init__(self, model: Any, reader: Reader | None, method: str, loss: _DistilledLoss | None) -> None:
+        self.model, self.reader = model, reader
+        self._method, self._loss = method, loss
+        self._had = method in vars(model)
+        self._before = vars(model).get(method)
+        if loss is not None:
+            vars(model)[method] = loss
+
+    @property
+    def attached(self) -> bool:
+        """Whether the model's loss is still the distilled one."""
+        return self._loss is not None and vars(self.model).get(self._method) is self._loss
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """Means of the named terms since they were last taken."""
+        return {} if self._loss is None else self._loss.terms.means()
+
+    def pop_terms(self) -> dict[str, float]:
+        """Return the means of the named terms and start anew; call it once an epoch."""
+        return {} if self._loss is None else self._loss.terms.pop()
+
+    def detach(self) -> None:
+        """Give the plain model back: its ``__dict__`` is what it was before."""
+        if not self.attached:
+            return
+        if self._had:
+            vars(self.model)[self._method] = self._before
+        else:
+            del vars(self.model)[self._method]
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.detach()
+
+
+def attach(
+    model: Any,
+    objective: Objective | None,
+    reader: Reader | None,
+    *,
+    row_field: str = "ckd_row",
+    rows: RowSource | None = None,
+) -> Handle:
+    """Add a distillation objective to the loss of a stock RecBole model instance.
+
+    The instance keeps its class, its parameters and its ``state_dict``; only ``calculate_loss`` is covered, on the
+    instance. The model's own loss runs once, untouched and first, watched by the reader; then the objective is asked,
+    for the positive rows of the batch, and its loss is added. A batch without known rows, a loss computed without
+    gradients and a pre-training stage give just the own loss.
+
+    Args:
+        model: the model instance.
+        objective: the objective; ``None`` changes nothing at all.
+        reader: how scores are read, from :func:`ckd_plugins.students.choose_reader` or the hook
+            ``ckd_choose_reader``.
+        row_field: column of the batch that holds the row ids.
+        rows: another way to find the rows of a batch (:class:`UserRows` for autoencoders); default: by ``row_field``
+            and the model's own names of columns.
+
+    Returns:
+        A handle, also a context manager that detaches at its end.
+
+    Raises:
+        StudentError: the model is not trained by gradients, is attached already, or the reader is not one of it.
+    """
+    name = type(model).__name__
+    method = loss_method(model)
+    if objective is None:
+        return Handle(model, reader, method, None)
+    reason = refusal(model)
+    if reason is not None:
+        raise StudentError(f"{name} cannot be a student: {reason}; it can be a teacher")
+    if isinstance(vars(model).get(method), _DistilledLoss):
+        raise StudentError(f"{name} is a student already; call detach() of its handle first")
+    if reader is None or reader.model is not model:
+        raise StudentError(f"the reader {reader!r} was not made for this {name}; choose one with choose_reader")
+    source = rows or _batch_rows(model, row_field)
+    return Handle(model, reader, method, _DistilledLoss(model, method, objective, reader, source))
+
+
+def _batch_rows(model: Any, row_field: str) -> BatchRows:
+    item = getattr(model, "ITEM_ID", getattr(model, "POS_ITEM_ID", "item_id"))
+    label = getattr(model, "LABEL", getattr(model, "LABEL_FIELD", "label"))
+    return BatchRows(row_field, item, label, getattr(model, "NEG_ITEM_ID", f"neg_{item}"))

@@ -1,0 +1,1 @@
+"""Readers of candidate scores, a file a way of reading."""

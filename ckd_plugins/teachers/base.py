@@ -1,0 +1,94 @@
+"""The interface of a teacher."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ckd_plugins.domains.domain import Domain
+from ckd_plugins.domains.instances import Instances
+from ckd_plugins.teachers.history import History, Progress
+
+__all__ = ["Teacher"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+class Teacher(ABC):
+    """A pre-trained recommender that is asked how well items continue histories.
+
+    Its knowledge is given as factors: the score of item ``i`` after row ``r``'s history is
+    ``encode(instances)[r] @ item_factors(domain)[i]``; a softmax over scores divides them by ``temperature`` first.
+
+    The order of calls: any number of ``pretrain``, then ``finetune`` on the domain that students learn, then
+    ``item_factors`` and ``encode``. A concrete teacher's options are the keyword arguments of its class.
+    """
+
+    name: ClassVar[str]
+    """What configs call it."""
+    max_length: int
+    """How many of a history's newest items it reads; the content keys of its answers use the same number."""
+    temperature: float
+    """Divides its scores in a softmax."""
+
+    @abstractmethod
+    def pretrain(self, domains: Sequence[Domain], *, progress: Progress | None = None) -> History:
+        """Learn what carries over from several domains. Reads their training interactions only.
+
+        Raises:
+            DataError: if a domain lacks what the teacher needs.
+        """
+
+    @abstractmethod
+    def finetune(self, domain: Domain, *, progress: Progress | None = None) -> History:
+        """Learn one domain, starting from what pre-training gave, if there was one.
+
+        Learns from ``domain.sequence`` and keeps the weights of the epoch with the best NDCG@10 on ``domain.valid``. A
+        domain without validation targets gives its users' last training interactions for that.
+
+        Raises:
+            DataError: if the domain lacks what the teacher needs.
+        """
+
+    @abstractmethod
+    def item_factors(self, domain: Domain) -> Float32:
+        """Return ``float32 [n_items, d]``: one vector for each of the domain's items, in their order.
+
+        Raises:
+            TeacherError: if the teacher has not been fine-tuned, or does not know one of the items.
+        """
+
+    @abstractmethod
+    def encode(self, instances: Instances, rows: npt.ArrayLike | None = None) -> Float32:
+        """Return ``float32 [len(rows), d]``: one vector a row; zeros where nothing of a history is known.
+
+        Args:
+            instances: rows of any numbering of items; tokens that the teacher does not know are passed over.
+            rows: which rows; all by default.
+
+        Raises:
+            TeacherError: if the teacher has not been fine-tuned.
+        """
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """Hash of the options and weights: two teachers with the same digest give the same answers."""
+
+    @abstractmethod
+    def save(self, folder: str | Path) -> None:
+        """Write ``config.json`` and ``model.safetensors``; nothing is pickled."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Return the teacher that :meth:`save` wrote; it gives the same factors, bit for bit on the same machine.
+
+        Raises:
+            TeacherError: if the folder holds no such teacher.
+        """

@@ -1,0 +1,27 @@
+"""The teachers that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ckd_plugins.hookspecs import hookimpl
+from ckd_plugins.specs import TeacherSpec
+
+__all__ = ["ckd_register_teachers"]
+
+
+@hookimpl
+def ckd_register_teachers() -> Iterator[TeacherSpec]:
+    """Register ``unisrec`` and ``vqrec``."""
+    yield TeacherSpec(
+        name="unisrec",
+        factory="ckd_plugins.teachers.unisrec:UniSRec",
+        summary="whitened item texts, mixture of experts, causal transformer (Hou et al., KDD 2022)",
+        needs=("text", "history"),
+    )
+    yield TeacherSpec(
+        name="vqrec",
+        factory="ckd_plugins.teachers.vqrec:VQRec",
+        summary="product-quantised item texts, learned code vectors (Hou et al., WWW 2023)",
+        needs=("text", "history"),
+    )

@@ -1,0 +1,161 @@
+"""UniSRec: a universal sequence representation over item texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ckd_plugins.domains.domain import Domain
+from ckd_plugins.teachers.augment import drop_items
+from ckd_plugins.teachers.history import History, Progress
+from ckd_plugins.teachers.losses import in_batch_contrastive
+from ckd_plugins.teachers.nets.adaptor import MoEAdaptor
+from ckd_plugins.teachers.nets.sequence import SequenceModel, Shape, frozen_embedding
+from ckd_plugins.teachers.pretraining import in_batch
+from ckd_plugins.teachers.text_teacher import TextTeacher
+from ckd_plugins.teachers.windows import Batch, Windows
+
+__all__ = ["UniSRec"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+class UniSRecModel(SequenceModel):
+    """The network, with the parameter names of the published code.
+
+    ``plm_embedding`` (text vectors, never trained) and ``item_embedding`` belong to a catalogue; row 0 is padding.
+    """
+
+    per_item = ("plm_embedding.", "item_embedding.")
+
+    def __init__(
+        self, shape: Shape, adaptor: tuple[int, int, float], texts: Tensor | None = None, *, transductive: bool = False
+    ) -> None:
+        super().__init__(shape)
+        input_size, n_experts, dropout = adaptor
+        self.moe_adaptor = MoEAdaptor(input_size, shape.hidden_size, n_experts, dropout)
+        self.item_embedding = None
+        if texts is not None and transductive:
+            self.item_embedding = nn.Embedding(len(texts), shape.hidden_size, padding_idx=0)
+        self.initialise()
+        self.plm_embedding = frozen_embedding(texts) if texts is not None else None
+
+    @property
+    def inputs(self) -> Tensor:
+        """Text vectors ``[n + 1, input_size]``."""
+        return cast(nn.Embedding, self.plm_embedding).weight
+
+    def item_vectors(self, inputs: Tensor, *, identified: bool = False) -> Tensor:
+        """See :meth:`SequenceModel.item_vectors`: the adapted text, plus the item's own vector when transductive."""
+        vectors = cast(Tensor, self.moe_adaptor(inputs))
+        return vectors + self.item_embedding.weight if identified and self.item_embedding is not None else vectors
+
+
+@dataclass(kw_only=True, eq=False)
+class UniSRec(TextTeacher):
+    """UniSRec (Hou et al., "Towards Universal Sequence Representation Learning for Recommender Systems", KDD 2022).
+
+    Texts become item vectors through a mixture of whitening experts, sequences run through SASRec's encoder.
+    Pre-training contrasts a sequence with its next item and with an augmented self, over domains. Fine-tuning is
+    inductive (text only) or transductive (text plus a vector of each item's own) and keeps the pre-trained encoder as
+    it is. Defaults are the published ones but for the size, 300 there.
+
+    With ``all_positions`` (see :class:`TextTeacher`) the sequence-item loss has a term for every prefix, and the
+    sequence-sequence loss one for every window.
+    """
+
+    name: ClassVar[str] = "unisrec"
+
+    hidden_size: int = 128
+    n_layers: int = 2
+    n_heads: int = 2
+    inner_size: int = 256
+    dropout: float = 0.5
+    attention_dropout: float = 0.5
+    n_experts: int = 8
+    adaptor_dropout: float = 0.2
+    transductive: bool = True
+    """Give each item of the domain a vector of its own beside its text; ``False`` for inductive fine-tuning."""
+    sequence_weight: float = 1e-3
+    """Weight of the sequence-sequence loss in pre-training; 0 saves its forward pass."""
+    item_drop: float = 0.2
+    """Share of items that the augmented sequence lacks."""
+    word_drop_share: float = 0.1
+    """Share of batches augmented by word drop instead, where word-drop vectors are given."""
+    published_negatives: bool = False
+    """Count rows with the same target as the published code does (:func:`in_batch_contrastive`)."""
+
+    _word_drop: Tensor | None = field(init=False, default=None, repr=False)
+
+    def pretrain(
+        self,
+        domains: Sequence[Domain],
+        *,
+        progress: Progress | None = None,
+        word_drop: Sequence[Float32] | None = None,
+    ) -> History:
+        """See :meth:`Teacher.pretrain`.
+
+        Args:
+            domains: what to learn from.
+            progress: told of each epoch.
+            word_drop: for each domain ``float32 [n_items, dim]``, vectors of the texts with words left out at random.
+        """
+        if word_drop is not None:
+            stacked = np.concatenate([np.zeros_like(word_drop[0][:1]), *word_drop])
+            self._word_drop = torch.from_numpy(stacked).to(self.device)
+        try:
+            return super().pretrain(domains, progress=progress)
+        finally:
+            self._word_drop = None
+
+    def _pretrain_loss(self, model: SequenceModel, inputs: Tensor, batch: Batch, windows: Windows) -> Tensor:
+        seen = in_batch(batch, windows, self.device)
+        table = model.item_vectors(inputs[seen.present])
+        embedded = F.embedding(seen.items, table)
+        states = model.states(embedded)[seen.row, seen.column]
+        loss = self._contrast(states, table[seen.target], seen.target)
+        if not self.sequence_weight:
+            return loss
+        if self._word_drop is not None and torch.rand(()).item() < self.word_drop_share:
+            kept = seen.items
+            dropped = F.embedding(kept, model.item_vectors(self._word_drop[seen.present]))
+            swapped = torch.rand(kept.shape, device=kept.device) < self.item_drop
+            embedded = torch.where(swapped.unsqueeze(-1), dropped, embedded)
+        else:
+            kept = drop_items(seen.items, self.item_drop)
+            embedded = F.embedding(kept, table)
+        every = torch.arange(len(kept), device=kept.device)
+        augmented = model.states(embedded)[every, (kept > 0).sum(dim=1) - 1]
+        newest = seen.newest
+        return loss + self.sequence_weight * self._contrast(states[newest], augmented, seen.target[newest])
+
+    def _contrast(self, anchors: Tensor, positives: Tensor, target: Tensor) -> Tensor:
+        return in_batch_contrastive(anchors, positives, target, self.temperature, published=self.published_negatives)
+
+    def _inputs(self, texts: Float32, *, pretraining: bool) -> Tensor:
+        return torch.from_numpy(np.concatenate([np.zeros_like(texts[:1]), texts]))
+
+    def _network(self, inputs: Tensor, *, catalogue: bool) -> UniSRecModel:
+        shape = Shape(
+            "transformer",
+            self.hidden_size,
+            self.n_layers,
+            self.n_heads,
+            self.inner_size,
+            self.max_length,
+            self.dropout,
+            self.attention_dropout,
+        )
+        adaptor = (inputs.shape[1], self.n_experts, self.adaptor_dropout)
+        return UniSRecModel(shape, adaptor, inputs if catalogue else None, transductive=self.transductive)
+
+    def _empty(self, weights: dict[str, Tensor]) -> UniSRecModel:
+        return self._network(weights["plm_embedding.weight"], catalogue=True)

@@ -1,0 +1,127 @@
+"""VQ-Rec: item texts as codes, codes as learned vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ckd_plugins.errors import ConfigError
+from ckd_plugins.teachers.losses import in_batch_contrastive
+from ckd_plugins.teachers.nets.sequence import SequenceModel, Shape
+from ckd_plugins.teachers.pretraining import in_batch
+from ckd_plugins.teachers.quantise import Codebook, fit_codebook
+from ckd_plugins.teachers.text_teacher import TextTeacher
+from ckd_plugins.teachers.windows import Batch, Windows
+
+__all__ = ["VQRec"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+class VQRecModel(SequenceModel):
+    """The network: an item's vector is the mean of its codes' vectors.
+
+    Row ``digit * (size + 1) + 1 + code`` of ``pq_code_embedding`` belongs to a code, as in the published program, whose
+    rows in between are padding. ``pq_codes`` holds the catalogue's codes with the padding item in row 0, ``rotation``
+    and ``centroids`` the codebook.
+    """
+
+    per_item = ("pq_codes",)
+
+    def __init__(self, shape: Shape, codebook: Codebook, codes: Tensor | None) -> None:
+        super().__init__(shape)
+        digits, self.size, _ = codebook.centroids.shape
+        self.pq_code_embedding = nn.Embedding(digits * (self.size + 1), shape.hidden_size, padding_idx=0)
+        self.initialise()
+        self.register_buffer("pq_codes", codes)
+        self.register_buffer("rotation", torch.from_numpy(codebook.rotation))
+        self.register_buffer("centroids", torch.from_numpy(codebook.centroids))
+
+    @property
+    def inputs(self) -> Tensor:
+        """Codes ``int64 [n + 1, digits]``, as rows of the embedding."""
+        codes: Tensor = self.get_buffer("pq_codes")
+        return codes
+
+    def item_vectors(self, inputs: Tensor, *, identified: bool = False) -> Tensor:
+        """See :meth:`SequenceModel.item_vectors`."""
+        return F.embedding_bag(inputs, self.pq_code_embedding.weight, mode="mean")
+
+
+@dataclass(kw_only=True, eq=False)
+class VQRec(TextTeacher):
+    """VQ-Rec (Hou et al., "Learning Vector-Quantized Item Representation for Transferable Sequential Recommenders",
+    WWW 2023).
+    """
+
+    name: ClassVar[str] = "vqrec"
+
+    sequence_encoder: Literal["transformer", "gru"] = "transformer"
+    hidden_size: int = 128
+    n_layers: int = 2
+    n_heads: int = 2
+    inner_size: int = 256
+    dropout: float = 0.5
+    attention_dropout: float = 0.5
+    digits: int = 32
+    code_size: int = 256
+    rotations: int = 8
+    fake_share: float = 0.75
+    published_negatives: bool = False
+
+    _codebook: Codebook | None = field(init=False, default=None, repr=False)
+
+    def _inputs(self, texts: Float32, *, pretraining: bool) -> Tensor:
+        if self._codebook is None or not self.pretrained_on:
+            if texts.shape[1] % self.digits:
+                raise ConfigError(f"vqrec: digits {self.digits} must divide the text vectors' size {texts.shape[1]}")
+            self._codebook = fit_codebook(texts, self.digits, self.code_size, rotations=self.rotations, seed=self.seed)
+        codes = self._codebook.codes(texts) + 1 + np.arange(self.digits) * (self._codebook.centroids.shape[1] + 1)
+        return torch.from_numpy(np.concatenate([np.zeros_like(codes[:1]), codes]))
+
+    def _network(self, inputs: Tensor, *, catalogue: bool) -> VQRecModel:
+        shape = Shape(
+            self.sequence_encoder,
+            self.hidden_size,
+            self.n_layers,
+            self.n_heads,
+            self.inner_size,
+            self.max_length,
+            self.dropout,
+            self.attention_dropout,
+        )
+        return VQRecModel(shape, self._fitted(), inputs if catalogue else None)
+
+    def _pretrain_loss(self, model: SequenceModel, inputs: Tensor, batch: Batch, windows: Windows) -> Tensor:
+        seen = in_batch(batch, windows, self.device)
+        codes = inputs[seen.present]
+        table = model.item_vectors(codes)
+        states = model.states(F.embedding(seen.items, table))[seen.row, seen.column]
+        fake = model.item_vectors(self._disturbed(codes[seen.target])) if self.fake_share else None
+        return in_batch_contrastive(
+            states, table[seen.target], seen.target, self.temperature, published=self.published_negatives, extra=fake
+        )
+
+    def _disturbed(self, codes: Tensor) -> Tensor:
+        """The codes of items that do not exist: some digits drawn anew."""
+        size = self._fitted().centroids.shape[1]
+        base = 1 + torch.arange(codes.shape[1], device=codes.device) * (size + 1)
+        drawn = base + torch.randint(size, codes.shape, device=codes.device)
+        return torch.where(torch.rand(codes.shape, device=codes.device) < self.fake_share, drawn, codes)
+
+    def _fitted(self) -> Codebook:
+        assert self._codebook is not None, "the inputs are made before the network"
+        return self._codebook
+
+    def _restore(self, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+        self._codebook = Codebook(weights["rotation"].numpy(), weights["centroids"].numpy())
+        super()._restore(config, weights)
+
+    def _empty(self, weights: dict[str, Tensor]) -> VQRecModel:
+        return self._network(weights["pq_codes"], catalogue=True)

@@ -1,0 +1,33 @@
+"""A teacher judged on the student's test rows, by the student's metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ckd_plugins.host.data import Splits
+from ckd_plugins.host.evaluate import evaluate_scores
+from ckd_plugins.training.material import Material
+
+__all__ = ["judge_teacher"]
+
+
+def judge_teacher(teacher: Any, material: Material, splits: Splits, config: Any) -> dict[str, float] | None:
+    """Rank the whole catalogue by a teacher for every test row, with the student's masking of known items.
+
+    Returns:
+        The run's metrics on the test split, or ``None`` where the run is not evaluated by full ranking.
+    """
+    vectors = torch.from_numpy(teacher.encode(material.evaluation_instances()))
+    items = torch.from_numpy(teacher.item_factors(material.domain))
+
+    def scores(users: NDArray[np.int64]) -> torch.Tensor:
+        row = torch.from_numpy(material.user_row[users])
+        known = vectors[row.clamp_min(0)] @ items.T
+        known[row < 0] = -torch.inf
+        return torch.nn.functional.pad(known, (1, 0), value=-torch.inf)
+
+    return evaluate_scores(config, splits, scores)

@@ -1,0 +1,128 @@
+"""What teachers are shown of a student's run: its train sequences with item texts, and the rows they are asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd_plugins.domains.atomic import read_texts
+from ckd_plugins.domains.domain import Domain
+from ckd_plugins.domains.instances import Instances
+from ckd_plugins.domains.keys import token_hashes
+from ckd_plugins.errors import DataError
+from ckd_plugins.host.data import Splits
+from ckd_plugins.host.rows import TrainingRows, item_tokens, training_rows, user_tokens, validation_targets
+from ckd_plugins.host.settings import DatasetPath
+
+__all__ = ["Material", "gather", "item_texts"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """A run's data in the teachers' terms. Item index ``i`` is RecBole's item id ``i + 1``; padding has no index."""
+
+    domain: Domain
+    """Train sequences and validation targets; its test targets are all -1, so no teacher can see one."""
+    instances: Instances
+    """One row for each row id that a training batch can carry."""
+    rows: TrainingRows
+    user_row: NDArray[np.int64]
+    """``[n_users]`` from RecBole's user id to the domain's user, -1 where the user has no train sequence."""
+
+    @property
+    def tokens(self) -> list[str | None]:
+        """Item tokens by RecBole id; ``None`` for padding."""
+        return [None, *self.domain.items]
+
+    @property
+    def popularity(self) -> NDArray[np.int64]:
+        """``[n_items]`` train interactions by RecBole id; 0 for padding."""
+        return np.concatenate([[0], self.domain.popularity])
+
+    @cached_property
+    def data_hash(self) -> str:
+        """Digest of users, their train sequences and nothing else: not of any numbering or order of users."""
+        d = self.domain
+        whole = Instances(d.items, d.sequence, d.offsets[:-1], d.offsets[1:], np.zeros(d.n_users, np.int32))
+        longest = max(1, int(np.diff(d.offsets).max(initial=1)))
+        return _digest(token_hashes(d.users), whole.keys(longest))
+
+    @cached_property
+    def split_hash(self) -> str:
+        """Digest of what is held out for validation, user by user."""
+        d = self.domain
+        held = np.where(d.valid >= 0, token_hashes(d.items)[d.valid], 0)
+        return _digest(token_hashes(d.users), held.astype(np.uint64))
+
+    @cached_property
+    def text_hash(self) -> str:
+        """Digest of the items' texts."""
+        pairs = sorted(zip(self.domain.items, self.domain.text, strict=True))
+        return blake2b(repr(pairs).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+    def evaluation_instances(self) -> Instances:
+        """One row a domain user: the history before its test target (train sequence, then the validation target)."""
+        d = self.domain
+        known = d.valid >= 0
+        sequence = np.insert(d.sequence, d.offsets[1:][known], d.valid[known])
+        offsets = d.offsets + np.concatenate([[0], np.cumsum(known)])
+        return Instances(d.items, sequence, offsets[:-1], offsets[1:], np.zeros(d.n_users, np.int32))
+
+
+def _digest(*columns: NDArray[np.uint64]) -> str:
+    table = np.stack(columns, axis=1)
+    table = table[np.lexsort(table.T[::-1])]
+    return blake2b(np.ascontiguousarray(table).tobytes(), digest_size=12).hexdigest()
+
+
+def item_texts(dataset: DatasetPath, item_field: str, fields: Sequence[str] | None) -> dict[str, str | None]:
+    """Texts of a dataset's items by token, from those of the wanted columns that its ``.item`` file has.
+
+    Raises:
+        DataError: the file is malformed.
+    """
+    columns = dataset.columns("item")
+    present = None if fields is None else [f for f in fields if f in columns]
+    if not columns or present == []:
+        return {}
+    return read_texts(dataset.folder / f"{dataset.name}.item", item_field, present)
+
+
+def gather(splits: Splits, config: Any, dataset: DatasetPath, fields: Sequence[str] | None) -> Material:
+    """Put a loaded RecBole run into the teachers' terms.
+
+    Args:
+        splits: the run's data.
+        config: its RecBole config.
+        dataset: where its files lie, for the texts.
+        fields: item columns that make up a text; ``None`` for the usual ones.
+    """
+    rows = training_rows(splits, config)
+    items = item_tokens(splits, config)[1:]
+    users = user_tokens(splits, config)
+    texts = item_texts(dataset, config["ITEM_ID_FIELD"], fields)
+    if len(items) == 0:
+        raise DataError(f"dataset {dataset.name!r} has no items")
+    n = int(rows.offsets[-1])
+    valid = validation_targets(splits, config, rows)
+    domain = Domain(
+        name=dataset.name,
+        items=items,
+        text=tuple(texts.get(token) for token in items),
+        users=tuple(users[u] for u in rows.users),
+        offsets=rows.offsets,
+        sequence=rows.flat[:n] - 1,
+        valid=np.where(valid > 0, valid - 1, -1),
+        test=np.full(len(rows.users), -1),
+    )
+    target = np.maximum(rows.target - 1, 0)  # by-user rows of users without a sequence have none, and no history
+    instances = Instances(items, rows.flat - 1, rows.start, rows.stop, target)
+    user_row = np.full(len(users), -1, np.int64)
+    user_row[rows.users] = np.arange(len(rows.users))
+    return Material(domain, instances, rows, user_row)

@@ -1,0 +1,113 @@
+"""The order in which a student meets its training rows: by difficulty, by length, or as RecBole has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ckd_plugins.config import CkdConfig, Curriculum
+from ckd_plugins.curriculum.difficulty import combine
+from ckd_plugins.curriculum.evidence import Evidence
+from ckd_plugins.curriculum.sampler import CurriculumSampler
+from ckd_plugins.errors import ConfigError
+from ckd_plugins.host.data import Splits
+from ckd_plugins.host.loaders import row_lengths, set_row_order, trim_batches
+from ckd_plugins.registry import Registry
+from ckd_plugins.signals.base import Signal
+from ckd_plugins.training.material import Material
+
+__all__ = ["order_rows"]
+
+_CHUNK = 1024
+
+
+def order_rows(
+    model: Any,
+    splits: Splits,
+    material: Material,
+    signals: Sequence[Signal],
+    config: CkdConfig,
+    host: Any,
+    registry: Registry,
+) -> CurriculumSampler | None:
+    """Set the order of a train loader's rows.
+
+    Batches are cut to their longest row where that changes nothing for the model, and only then rows of like length
+    are drawn together. Without that and without a curriculum RecBole's own order stands, bit for bit.
+
+    Returns:
+        The sampler in use, or ``None`` where RecBole's own order stands.
+    """
+    trimmed = config.speed.trim and trim_batches(splits.train, model, host)
+    lengths = row_lengths(splits.train_dataset, host) if trimmed and config.speed.bucket else None
+    curriculum = config.curriculum
+    rows = len(splits.train_dataset)
+    if curriculum is not None and material.rows.by_user:
+        raise ConfigError(f"{type(model).__name__} is trained on users, not on rows: a curriculum does not apply to it")
+    if curriculum is None and lengths is None:
+        return None
+    if curriculum is None:
+        difficulty, schedule, ramp = np.zeros(rows), _everything, 1
+    else:
+        difficulty = _difficulty(curriculum, material, signals, registry)
+        schedule = curriculum.schedule.build(registry, "schedule", until=1.0)
+        ramp = curriculum.epochs
+    sampler = CurriculumSampler(
+        difficulty,
+        schedule,
+        progress=lambda epoch: min(1.0, epoch / ramp),
+        seed=host["seed"],
+        lengths=lengths,
+        batch_size=getattr(splits.train, "general_dataloader", splits.train).step,
+    )
+    set_row_order(splits.train, sampler)
+    return sampler
+
+
+def _everything(progress: float) -> float:
+    return 1.0
+
+
+def _difficulty(
+    curriculum: Curriculum, material: Material, signals: Sequence[Signal], registry: Registry
+) -> NDArray[np.float64]:
+    specs = {name: registry.get("difficulty", name) for name in curriculum.difficulty}
+    asked = any("teachers" in getattr(spec, "needs", ()) for spec in specs.values())
+    confidence, disagreement = _teachers_view(material, signals) if asked and signals else (None, None)
+    at = material.instances
+    evidence = Evidence(
+        at.flat, at.start, at.stop, at.target, material.domain.popularity, confidence, disagreement
+    )
+    measures = {name: np.asarray(spec.load()(evidence), np.float64) for name, spec in specs.items()}
+    return combine(measures, curriculum.difficulty, direction=curriculum.direction)
+
+
+@torch.no_grad()
+def _teachers_view(
+    material: Material, signals: Sequence[Signal]
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Mean confidence in each row's target among the whole catalogue, and mean divergence between teachers."""
+    from ckd_plugins.distillation.integrators.measures import consistency
+
+    items = torch.arange(1, len(material.tokens))
+    targets = torch.from_numpy(material.instances.target).long()
+    confident = np.full(len(targets), np.nan)
+    disputed = np.full(len(targets), np.nan)
+    for rows in torch.arange(len(targets)).split(_CHUNK):
+        logits = torch.stack([s.scores(rows, items) / s.temperature for s in signals])
+        known = torch.stack([s.known(rows) for s in signals])
+        share = logits.softmax(dim=-1)
+        count = known.sum(dim=0)
+        some = (count > 0).numpy()
+        own = share.gather(-1, targets[rows].expand(len(signals), -1)[..., None])[..., 0]
+        at = rows.numpy()
+        confident[at[some]] = ((own * known).sum(dim=0) / count)[some].double().numpy()
+        two = (count > 1).numpy()
+        if two.any():
+            agreed = consistency(share, known)
+            disputed[at[two]] = 1 - ((agreed * known).sum(dim=0) / count)[two].double().numpy()
+    return confident, disputed if len(signals) > 1 else None

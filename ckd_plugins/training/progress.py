@@ -1,0 +1,79 @@
+"""Progress for whoever watches: bars with the time left on a terminal, lines elsewhere, nothing in a library call."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+__all__ = ["Advance", "Console", "Reporter", "Silent"]
+
+Advance = Callable[[int, str], None]
+"""``advance(done, note)``: how many units are done by now, and a word on how it goes."""
+
+
+class Reporter(Protocol):
+    """Where a run says how far it is."""
+
+    def say(self, line: str) -> None:
+        """Show one line."""
+
+    def task(self, title: str, total: int) -> contextlib.AbstractContextManager[Advance]:
+        """Show a task of ``total`` units while a block runs; the block calls what it gets."""
+        ...
+
+
+class Silent:
+    """Says nothing."""
+
+    def say(self, line: str) -> None:
+        """Ignore the line."""
+
+    @contextlib.contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        """Ignore the task."""
+        yield lambda done, note="": None
+
+
+class Console:
+    """Draws on a terminal with rich; in a log file a task is one line at its end.
+
+    Args:
+        quiet: show neither lines nor bars.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        from rich.console import Console as Rich
+
+        self._console = Rich(stderr=True, quiet=quiet, highlight=False)
+
+    def say(self, line: str) -> None:
+        """Show one line on standard error."""
+        self._console.print(line)
+
+    @contextlib.contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        """Show a bar with the time left; the bar goes and one line with the time taken stays."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        started = time.perf_counter()
+        last = ""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            bar = progress.add_task(title, total=total, note="")
+
+            def advance(done: int, note: str = "") -> None:
+                nonlocal last
+                last = note or last
+                progress.update(bar, completed=done, note=last)
+
+            yield advance
+        seconds = time.perf_counter() - started
+        self._console.print(f"{title}: {seconds:.1f} s{', ' + last if last else ''}")

@@ -1,0 +1,69 @@
+"""A run: its folder, and what observers may see of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ckd_plugins.config import CkdConfig
+
+__all__ = ["Run", "new_run_folder", "write_json"]
+
+
+@dataclass
+class Run:
+    """One training of one student, as observer hooks see it."""
+
+    directory: Path
+    """Holds everything that the run writes."""
+    model: str
+    """RecBole's name of the student."""
+    dataset: str
+    config: CkdConfig
+    """The ``ckd`` section."""
+    settings: dict[str, Any]
+    """RecBole's settings that were given."""
+    teachers: list[str] = field(default_factory=list)
+    reader: str | None = None
+    """How scores are read out of the student; ``None`` in a plain run."""
+
+    def log(self, event: str, **values: Any) -> None:
+        """Append one event to ``events.jsonl``."""
+        line = {"event": event, "time": round(time.time(), 3), **values}
+        with (self.directory / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, default=_plain) + "\n")
+
+
+def new_run_folder(parent: Path, model: str, dataset: str, teachers: int) -> Path:
+    """Make ``<parent>/<date>-<time>-<model>-<dataset>-<plain|distilled>``; parallel runs get folders of their own."""
+    kind = "distilled" if teachers else "plain"
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{dataset}-{kind}"
+    for attempt in range(1000):
+        folder = parent / (stem if attempt == 0 else f"{stem}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{parent} has a thousand runs named {stem}")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON beside and rename it, so that a reader sees the whole file or none."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(value, indent=2, default=_plain) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)

@@ -1,0 +1,42 @@
+"""Registered students made known to RecBole, with their defaults."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from ckd_plugins.errors import PluginError, UnknownNameError
+from ckd_plugins.host.models import register_student
+from ckd_plugins.registry import Registry
+
+__all__ = ["student_defaults"]
+
+
+def student_defaults(model: str, registry: Registry) -> dict[str, Any]:
+    """Register ``model`` with RecBole if a plugin brings it, and return its default settings.
+
+    Raises:
+        PluginError: the student's class or YAML cannot be loaded.
+    """
+    try:
+        spec: Any = registry.get("student", model)
+    except UnknownNameError:
+        return {}  # RecBole's own, or nobody's: RecBole's look-up tells
+    try:
+        cls = spec.load()
+    except (ImportError, AttributeError) as error:
+        raise PluginError(f"student {model!r} cannot be imported: {error}") from error
+    register_student(model, cls)
+    if spec.defaults is None:
+        return {}
+    package, _, path = spec.defaults.partition(":")
+    try:
+        text = files(package).joinpath(path).read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+    except (ImportError, OSError, yaml.YAMLError) as error:
+        raise PluginError(f"student {model!r}: defaults {spec.defaults!r} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise PluginError(f"student {model!r}: defaults {spec.defaults!r} are no mapping of settings")
+    return values

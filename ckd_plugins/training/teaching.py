@@ -1,0 +1,231 @@
+"""From a teacher's name to its signal: trained once, cached by what it was made from, read by every later run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ckd_plugins._version import __version__
+from ckd_plugins.config import CkdConfig, Component
+from ckd_plugins.domains.atomic import read_atomic
+from ckd_plugins.domains.domain import Domain
+from ckd_plugins.errors import DataError, SignalError, TeacherError
+from ckd_plugins.host.settings import find_dataset
+from ckd_plugins.registry import Registry
+from ckd_plugins.signals.base import Signal
+from ckd_plugins.signals.layout import Layout
+from ckd_plugins.signals.manifest import Provenance
+from ckd_plugins.signals.store import Store
+from ckd_plugins.signals.writer import StoreWriter
+from ckd_plugins.training.material import Material
+from ckd_plugins.training.progress import Reporter
+
+__all__ = ["Taught", "check_teachers", "read_pretraining", "teach"]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A teacher that is ready to teach one run."""
+
+    name: str
+    teacher: Any
+    """The fine-tuned :class:`ckd_plugins.teachers.Teacher`."""
+    signal: Signal
+    folder: Path
+    """Where the teacher is kept."""
+    store: Path
+    """Where its knowledge is kept."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What this run spent: ``pretrain``, ``finetune``, ``cache``; empty when both were there already."""
+
+    @property
+    def reused(self) -> bool:
+        """Whether teacher and knowledge came from the cache."""
+        return not self.seconds
+
+
+def check_teachers(config: CkdConfig, registry: Registry, texts: bool, dataset: str) -> None:
+    """Find out before anything runs whether every teacher exists, takes its options and can read the data.
+
+    Raises:
+        UnknownNameError: a teacher or the text encoder is not registered.
+        ConfigError: an option is wrong, or a package is missing.
+        DataError: a teacher reads texts and the dataset has none.
+    """
+    needs_text = False
+    for component in config.teachers:
+        spec = registry.get("teacher", component.name)
+        component.check(registry, "teacher", host=("encoder", "cache_dir", "seed"))
+        if "text" in getattr(spec, "needs", ()):
+            needs_text = True
+            if not texts:
+                raise DataError(
+                    f"teacher {component.name!r} reads item texts and dataset {dataset!r} has none of the columns "
+                    f"{', '.join(config.text.fields)} in its .item file; name its text columns in ckd.text.fields"
+                )
+    if needs_text:
+        config.text.encoder.check(registry, "text_encoder")
+
+
+def read_pretraining(config: CkdConfig, data_path: str | None) -> list[Domain]:
+    """Read the datasets that teachers are pre-trained on, all their interactions.
+
+    Raises:
+        DataError: one does not exist or is malformed.
+    """
+    domains = []
+    for name in config.pretrain_domains:
+        found = find_dataset(name, data_path)
+        columns = found.columns("item")
+        fields = [f for f in config.text.fields if f in columns]
+        order = "timestamp" if "timestamp" in found.columns("inter") else None
+        domains.append(
+            read_atomic(found.folder, text_fields=fields or None, leave_one_out=False, order_field=order)
+        )
+    return domains
+
+
+def teach(
+    component: Component,
+    material: Material,
+    pretraining: Sequence[Domain],
+    config: CkdConfig,
+    registry: Registry,
+    reporter: Reporter,
+    seed: int,
+) -> Taught:
+    """Pre-train, fine-tune and cache one teacher, or find it in the cache.
+
+    The teacher's folder is named by everything that decides its weights: options, data, split, texts and their
+    encoder, pre-training domains, seed and this package's version; its knowledge is a store beside it, checked against
+    the same on opening.
+
+    Raises:
+        DataError, TeacherError, SignalError: the teacher cannot learn the data, or its store is damaged.
+    """
+    spec = registry.get("teacher", component.name)
+    encoder = config.text.encoder.build(registry, "text_encoder") if "text" in getattr(spec, "needs", ()) else None
+    text = f"{encoder.identity} {material.text_hash}" if encoder is not None else ""
+    host = {"encoder": encoder, "cache_dir": config.cache_dir / "texts", "seed": seed}
+    identity = repr(
+        [
+            __version__,
+            component.name,
+            sorted(component.options.items(), key=str),
+            material.data_hash,
+            material.split_hash,
+            text,
+            [_domain_hash(d) for d in pretraining],
+            seed,
+        ]
+    )
+    digest = blake2b(identity.encode(), digest_size=8).hexdigest()
+    folder = config.cache_dir / "teachers" / f"{component.name}-{material.domain.name}-{digest}"
+    seconds: dict[str, float] = {}
+    teacher: Any
+    if (folder / "config.json").is_file():
+        teacher = spec.load().load(folder)
+    else:
+        teacher = component.build(registry, "teacher", **host)
+        if pretraining:
+            seconds["pretrain"] = _train(teacher, "pretrain", list(pretraining), component.name, reporter)
+        seconds["finetune"] = _train(teacher, "finetune", material.domain, component.name, reporter)
+        _save(teacher, folder)
+    store = _store(teacher, component.name, material, text, folder, config, reporter, seconds)
+    signal = store.bind(material.instances.keys(teacher.max_length), material.tokens)
+    if not seconds:
+        reporter.say(f"{component.name}: reused from {folder} (fine-tuned before on the same data)")
+    return Taught(component.name, teacher, signal, folder, store.path, seconds)
+
+
+def _train(teacher: Any, stage: str, data: Any, name: str, reporter: Reporter) -> float:
+    started = time.perf_counter()
+    title = {"pretrain": "pre-train", "finetune": "fine-tune"}[stage]
+    total = max(1, int(getattr(teacher, f"{stage}_epochs", 1)))
+    with reporter.task(f"{title} {name}", total) as advance:
+
+        def progress(epoch: Any) -> None:
+            note = f"loss {epoch.loss:.3f}"
+            if epoch.valid is not None:
+                note += f", valid NDCG@10 {epoch.valid:.4f}"
+            advance(epoch.number, note)
+
+        getattr(teacher, stage)(data, progress=progress)
+    return time.perf_counter() - started
+
+
+def _save(teacher: Any, folder: Path) -> None:
+    """Write beside and rename: a killed run leaves no folder that looks like a teacher."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        teacher.save(partial)
+        if not (partial / "config.json").is_file():
+            raise TeacherError(f"{type(teacher).__name__}.save wrote no config.json; see the Teacher interface")
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not (folder / "config.json").is_file():  # else another process was faster with the same teacher
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _store(
+    teacher: Any,
+    name: str,
+    material: Material,
+    text: str,
+    folder: Path,
+    config: CkdConfig,
+    reporter: Reporter,
+    seconds: dict[str, float],
+) -> Store:
+    keys = material.instances.keys(teacher.max_length)
+    wanted = blake2b(np.unique(keys).tobytes(), digest_size=6).hexdigest()
+    path = config.cache_dir / "signals" / f"{folder.name}-{wanted}"
+    provenance = Provenance(
+        teacher=name,
+        dataset=material.domain.name,
+        weights_hash=teacher.digest,
+        data_hash=material.data_hash,
+        split_hash=material.split_hash,
+        text_hash=text,
+        max_length=teacher.max_length,
+        temperature=teacher.temperature,
+        summary=type(teacher).__name__,
+    )
+    expected = {k: v for k, v in vars(provenance).items() if k != "summary"}
+    if (path / "manifest.json").is_file():
+        try:
+            return Store.open(path, expected)
+        except SignalError as damage:
+            reporter.say(f"{name}: stored knowledge is not usable ({damage}); asking the teacher again")
+            shutil.rmtree(path)
+    started = time.perf_counter()
+    layout = Layout.factors(teacher.item_factors(material.domain))
+    writer = StoreWriter(path, provenance, layout, keys=keys, items=material.domain.items, replace=True)
+    with writer:
+        total = writer.manifest.n_shards
+        with reporter.task(f"cache {name}", total) as advance:
+            for done, shard in enumerate(writer.pending(), start=1):
+                writer.write(shard, vectors=teacher.encode(material.instances, shard.rows))
+                advance(done, f"{writer.manifest.rows} instances")
+    seconds["cache"] = time.perf_counter() - started
+    return Store.open(path, expected, verify=False)
+
+
+def _domain_hash(domain: Domain) -> str:
+    parts = (domain.name, domain.items, domain.text, domain.users)
+    digest = blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=8)
+    digest.update(domain.offsets.tobytes() + domain.sequence.tobytes())
+    return digest.hexdigest()

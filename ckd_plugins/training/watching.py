@@ -1,0 +1,65 @@
+"""What happens at the edges of an epoch: order and candidates are told the epoch, terms are logged, observers called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckd_plugins.registry import Registry
+from ckd_plugins.training.progress import Advance
+from ckd_plugins.training.run import Run
+
+__all__ = ["Watcher"]
+
+
+class Watcher:
+    """Ties a RecBole trainer's epochs to a run; an :class:`ckd_plugins.host.trainer.EpochWatcher`.
+
+    Args:
+        run: the run.
+        registry: whose observers are told.
+        handle: the attached student, or ``None`` in a plain run.
+        sampler: has ``set_epoch``; ``None`` where RecBole's own order stands.
+        objective: has ``set_epoch``; ``None`` in a plain run.
+        advance: shows progress.
+    """
+
+    def __init__(
+        self, run: Run, registry: Registry, handle: Any, sampler: Any, objective: Any, advance: Advance
+    ) -> None:
+        self._run, self._registry, self._handle = run, registry, handle
+        self._sampler, self._objective, self._advance = sampler, objective, advance
+        self._note = ""
+        self.seconds: list[float] = []
+        """Training seconds of each epoch, validation not counted."""
+        self.history: list[dict[str, Any]] = []
+        """Every epoch's logged terms."""
+
+    def before_epoch(self, epoch: int, train_data: Any) -> None:
+        """Tell sampler and candidates which epoch begins.
+
+        RecBole iterates some loaders several times an epoch, so neither may count for itself.
+        """
+        for part in (self._sampler, self._objective):
+            if part is not None:
+                part.set_epoch(epoch)
+
+    def after_epoch(self, epoch: int, seconds: float, loss: float) -> None:
+        """Log the epoch's terms."""
+        self.seconds.append(seconds)
+        terms: dict[str, float] = self._handle.pop_terms() if self._handle is not None else {}
+        terms |= {"train_loss": loss, "seconds": seconds}
+        if self._sampler is not None:
+            terms |= {"competence": float(self._sampler.competence), "rows": float(len(self._sampler))}
+        terms.setdefault("loss", loss)
+        self.history.append({"epoch": epoch, **terms})
+        self._run.log("epoch", epoch=epoch, **terms)
+        self._registry.notify("ckd_after_epoch", run=self._run, epoch=epoch, terms=terms)
+        self._advance(epoch + 1, self._note)
+
+    def after_validation(self, epoch: int, score: float, result: dict[str, float]) -> None:
+        """Log the validation."""
+        self._note = f"valid {score:.4f}"
+        if self.history and self.history[-1]["epoch"] == epoch:
+            self.history[-1]["valid_score"] = score
+        self._run.log("validation", epoch=epoch, score=score, result=result)
+        self._advance(epoch + 1, self._note)

@@ -1,0 +1,63 @@
+"""`ckd plugins check` finds what start-up cannot see without importing everything."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckd_plugins import LossSpec, StudentSpec
+from ckd_plugins._contract import check_plugin
+
+
+def untyped(tau=1.0): ...
+
+
+def typed(tau: float = 1.0): ...
+
+
+NOT_CALLABLE = 3
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (LossSpec(name="x", factory=typed, summary="fine"), None),
+        (LossSpec(name="x", factory="not_installed_anywhere:X", summary="s"), "cannot be loaded: ModuleNotFoundError"),
+        (LossSpec(name="x", factory="ckd_plugins.errors:Nothing", summary="s"), "cannot be loaded: AttributeError"),
+        (LossSpec(name="x", factory="ckd_plugins.hookspecs:PROJECT", summary="s"), "is a str, which cannot be called"),
+        (LossSpec(name="x", factory=untyped, summary="s"), "option 'tau' has no type"),
+        (LossSpec(name="x", factory=typed), "it has no summary"),
+    ],
+)
+def test_each_broken_promise_is_one_line(tmp_plugin, ckd_manager, spec, says):
+    """A reference to code that does not exist shows only when a user asks for that very component."""
+    tmp_plugin(lossy := named("ckd_register_losses", lambda: [spec]))
+    assert lossy
+    (row,) = [row for row in ckd_manager.plugins() if row.name.startswith("tmp_plugin")]
+    findings = check_plugin(ckd_manager, row)
+    assert len(findings) == (says is not None)
+    if says is not None:
+        assert findings[0].startswith("loss 'x': ")
+        assert says in findings[0]
+
+
+def test_a_student_takes_what_recbole_gives(tmp_plugin, ckd_manager):
+    """RecBole's models have untyped constructors (config, dataset); that is no fault of the plugin."""
+    spec = StudentSpec(name="Mine", factory=untyped, family="general", summary="s")
+    tmp_plugin(named("ckd_register_students", lambda: [spec]))
+    (row,) = [row for row in ckd_manager.plugins() if row.name.startswith("tmp_plugin")]
+    assert check_plugin(ckd_manager, row) == []
+
+
+def test_a_broken_plugin_is_reported_with_its_fault(plugin_site):
+    """A plugin of which nothing loaded has no records to check; silence would look like health."""
+    from ckd_plugins.registry import Registry
+
+    plugin_site("bad", modules={"bad_m": "raise ValueError('no')"}, entry_points={"bad": "bad_m"})
+    registry = Registry(builtins=())
+    (row,) = [row for row in registry.plugins() if row.name == "bad"]
+    assert check_plugin(registry, row) == ["import of 'bad_m' failed: ValueError: no"]
+
+
+def named(name, function):
+    function.__name__ = name
+    return function
