@@ -12,7 +12,7 @@ import yaml
 
 from ckd_plugins.errors import ConfigError
 
-__all__ = ["SECTION", "overlay", "read_yaml", "split"]
+__all__ = ["SECTION", "overlay", "parse_value", "read_yaml", "split"]
 
 SECTION = "ckd"
 """The key of a RecBole config under which everything of this package stands."""
@@ -39,6 +39,15 @@ _Loader.add_implicit_resolver(
     ),
     list("-+0123456789."),
 )
+
+
+def parse_value(text: str) -> Any:
+    """Read one value as a config file would: ``1e-3`` is a number, ``[a, b]`` a list, ``null`` nothing.
+
+    Raises:
+        yaml.YAMLError: the text is no YAML.
+    """
+    return yaml.load(text, Loader=_Loader)
 
 
 def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -127,10 +127,10 @@ def entry_points() -> Iterator[tuple[Origin, EntryPoint | PluginProblem]]:
 
 
 def _identity(distribution: Distribution) -> tuple[str, str]:
-    name, version = distribution.metadata["Name"], distribution.metadata["Version"]
-    if not name or not version:
+    metadata = distribution.metadata
+    if "Name" not in metadata or "Version" not in metadata:
         raise ValueError("METADATA lacks Name or Version")
-    return name, version
+    return metadata["Name"], metadata["Version"]
 
 
 def _from_folder(distribution: Distribution) -> Origin:

@@ -19,7 +19,8 @@ class Options:
     """What a factory takes.
 
     Args:
-        parameters: by name; the annotation is a type, ``inspect.Parameter.empty``, or text that only a type checker can read.
+        parameters: by name; an annotation is a type, ``inspect.Parameter.empty``, or text that only type checkers can
+            read.
         open_ended: the factory takes any further keyword.
     """
 

@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from ckd_plugins._config_errors import config_error
-from ckd_plugins._config_files import SECTION, overlay, read_yaml, split
+from ckd_plugins._config_files import SECTION, overlay, parse_value, read_yaml, split
 from ckd_plugins._options import read_options
 from ckd_plugins.errors import ConfigError
 from ckd_plugins.specs import Spec
@@ -39,6 +39,7 @@ __all__ = [
     "default_cache_dir",
     "json_schema",
     "load_config",
+    "parse_value",
 ]
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]

@@ -107,13 +107,15 @@ class LossSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class IntegratorSpec(Spec):
-    """Joins several teachers. ``factory(**options)`` returns a :class:`ckd_plugins.distillation.Integrator`."""
+    """Joins several teachers; ``factory(**options)`` returns a :class:`ckd_plugins.distillation.Integrator`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CandidatesSpec(Spec):
-    """Chooses the items that scores are compared on. ``factory(**options)`` returns a
-    :class:`ckd_plugins.distillation.CandidateSource`."""
+    """Chooses the items that scores are compared on.
+
+    ``factory(**options)`` returns a :class:`ckd_plugins.distillation.CandidateSource`.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,7 +111,7 @@ def test_an_interrupt_is_the_users(manager):
 
 def test_an_unknown_hook_gets_the_nearest(manager):
     """A misspelt hook would never fire, and nothing would say so."""
-    message = refusal(manager, plugin(ckd_register_loss=list))
+    message = refusal(manager, plugin(ckd_register_loss=lambda: None))
     assert message.startswith("there is no hook 'ckd_register_loss'; did you mean 'ckd_register_losses'? (known: ")
 
 
@@ -153,7 +153,7 @@ def test_a_class_instead_of_an_instance_is_explained(manager):
 
 def test_a_function_instead_of_a_module_is_explained(manager):
     """An entry point straight to the hook function registers nothing."""
-    assert "refers to the function <lambda>" in refusal(manager, hookimpl(list))
+    assert "refers to the function <lambda>" in refusal(manager, hookimpl(lambda: None))
 
 
 def test_a_wrapper_is_refused(manager):

@@ -214,7 +214,7 @@ def test_what_was_registered_by_hand_can_be_taken_out():
     for _ in range(2):
         registry.register(SimpleNamespace(ckd_register_losses=hookimpl(lambda: [loss("tv")])), "mine")
         with pytest.raises(PluginError, match="the name 'mine' is taken"):
-            registry.register(SimpleNamespace(ckd_register_losses=hookimpl(list)), "mine")
+            registry.register(SimpleNamespace(ckd_register_losses=hookimpl(lambda: None)), "mine")
         registry.unregister("mine")
         assert registry.names("loss") == []
     with pytest.raises(UnknownNameError, match="unknown plugin 'mine'"):

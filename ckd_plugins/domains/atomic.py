@@ -63,6 +63,11 @@ def read_atomic(
 
 
 def read_texts(path: Path, item_field: str, text_fields: Sequence[str] | None) -> dict[str, str | None]:
+    """Return the text of each item of an item file, ``None`` where it has none; ``{}`` without a file.
+
+    Raises:
+        DataError: as :func:`read_atomic`.
+    """
     if not path.is_file():
         if text_fields:
             raise DataError(f"{path} does not exist, but text_fields asks for {', '.join(text_fields)}; add the file")

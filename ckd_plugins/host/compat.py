@@ -12,14 +12,12 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ckd_plugins.errors import EnvironmentProblem
+from ckd_plugins.host.requirements import REQUIREMENTS, check_requirement
 
-__all__ = ["RECBOLE_VERSION", "anomaly_mode_kept", "check_versions", "clean_environment", "prepare"]
-
-RECBOLE_VERSION = "1.2.1"
+__all__ = ["anomaly_mode_kept", "check_versions", "clean_environment", "prepare"]
 
 _prepared = False
 
@@ -28,23 +26,14 @@ def check_versions() -> None:
     """Refuse versions with which RecBole gives wrong results or none.
 
     Raises:
-        EnvironmentProblem: RecBole is missing or another version, or pandas is 3 or newer. With pandas 3 the chained
-            ``fillna(inplace=True)`` in RecBole's ``dataset.py`` does nothing, and features of the padding row
+        EnvironmentProblem: a package is missing or of another version. pandas 3 is the worst case: the chained
+            ``fillna(inplace=True)`` of RecBole's ``dataset.py`` does nothing there, and features of the padding row
             become ``-9223372036854775808`` without a word.
     """
-    try:
-        recbole = version("recbole")
-    except PackageNotFoundError:
-        raise EnvironmentProblem("recbole is not installed; run 'ckd doctor --fix'") from None
-    if recbole != RECBOLE_VERSION:
-        raise EnvironmentProblem(
-            f"recbole {recbole} is installed, this package is made for {RECBOLE_VERSION}; run 'ckd doctor --fix'"
-        )
-    pandas = version("pandas")
-    if int(pandas.split(".")[0]) >= 3:
-        raise EnvironmentProblem(
-            f"pandas {pandas} silently corrupts RecBole's features; run: pip install 'pandas>=2.2,<3'"
-        )
+    for need in REQUIREMENTS:
+        check = check_requirement(need)
+        if check.status == "error":
+            raise EnvironmentProblem(f"{check.name} {check.detail}: {check.remedy}; run 'ckd doctor --fix'")
 
 
 def prepare() -> None:

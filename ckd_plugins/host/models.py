@@ -9,6 +9,7 @@ from typing import Any
 
 from ckd_plugins.errors import PluginError, StudentError
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment, prepare
+from ckd_plugins.host.data import Splits
 
 __all__ = ["build_model", "parameter_count", "register_student", "registered_students"]
 
@@ -69,8 +70,8 @@ def _package_path(package: str) -> list[str]:
     return list(module.__path__)
 
 
-def build_model(config: Any, train_dataset: Any) -> Any:
-    """Make the stock model instance of a config, with the seed that ``run_recbole`` sets at this point.
+def build_model(config: Any, splits: Splits) -> Any:
+    """Make the stock model instance of a config, with the random states that ``run_recbole`` has at this point.
 
     Raises:
         StudentError: the model's own constructor fails; its reason follows.
@@ -82,10 +83,26 @@ def build_model(config: Any, train_dataset: Any) -> Any:
     with clean_environment(), anomaly_mode_kept():
         cls = get_model(name)
         try:
-            model = cls(config, train_dataset)
+            model = cls(config, splits.train_dataset)
         except (ImportError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
             raise StudentError(f"{name} cannot be built on {config['dataset']}: {error}") from error
-    return model.to(config["device"])
+    model = model.to(config["device"])
+    _draw_as_flop_count(config, splits)
+    return model
+
+
+def _draw_as_flop_count(config: Any, splits: Splits) -> None:
+    """Advance ``random`` as ``run_recbole``'s count of FLOPs does: it masks one sequence by the config's transform.
+
+    BERT4Rec's masks come from there, so that without it the same seed gives other metrics than stock RecBole.
+    """
+    if config["transform"] is None:
+        return
+    import torch
+    from recbole.data.transform import construct_transform
+
+    one = splits.dataset[torch.tensor([1])].to(config["device"])
+    construct_transform(config)(splits.dataset, one)
 
 
 def parameter_count(model: Any) -> int:

@@ -56,7 +56,7 @@ class Requirement:
 
 
 _NO_RECBOLE = (
-    "RecBole 1.2.1 trains the students; without its pins, one of which (ray) cannot be installed on new Pythons"
+    "students are RecBole 1.2.1 models; install it without its own pins, which no Python from 3.12 on can meet"
 )
 _PANDAS = "pandas 3 silently corrupts RecBole's features: the padding row's become -9223372036854775808"
 

@@ -7,8 +7,10 @@ column is loaded when the split goes by time.
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from ckd_plugins.errors import ConfigError, DataError, UnknownNameError
+from ckd_plugins.errors import ConfigError, DataError, EnvironmentProblem, UnknownNameError
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment, prepare
 
 __all__ = ["DatasetPath", "build_config", "find_dataset", "model_class", "model_names"]
@@ -50,13 +52,13 @@ class DatasetPath:
 
 def model_names() -> list[str]:
     """Names of all models that RecBole ships, as ``get_model`` wants them."""
-    import ast
-
     names: list[str] = []
     for package in _SUBPACKAGES:
         folder = Path(_recbole_folder(), "model", package)
         for path in sorted(folder.glob("[a-z]*.py")):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # their docstrings have escapes that Python does not know
+                tree = ast.parse(path.read_text(encoding="utf-8"))
             names += [n.name for n in tree.body if isinstance(n, ast.ClassDef) and n.name.lower() == path.stem]
     return sorted(names)
 
@@ -74,6 +76,7 @@ def model_class(name: str) -> type:
 
     Raises:
         UnknownNameError: no such model; names the nearest.
+        EnvironmentProblem: the model needs a package that is not installed.
     """
     prepare()
     from recbole.utils import get_model
@@ -81,10 +84,13 @@ def model_class(name: str) -> type:
     with anomaly_mode_kept():
         try:
             found: type = get_model(name)
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, ImportError) as error:
+            # RecBole looks through all its packages, and importing the last one asks for lightgbm and xgboost.
+            if name in (names := model_names()):
+                raise EnvironmentProblem(f"model {name} cannot be imported: {error}; install what it needs") from error
             from ckd_plugins.host.models import registered_students
 
-            raise UnknownNameError("model", name, [*model_names(), *registered_students()]) from None
+            raise UnknownNameError("model", name, [*names, *registered_students()]) from None
     return found
 
 

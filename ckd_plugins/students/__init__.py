@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ckd_plugins.students.attach import Handle, ObjectiveOutput, attach
+    from ckd_plugins.students.attachment import Handle, ObjectiveOutput, attach
     from ckd_plugins.students.choose import choose_reader
     from ckd_plugins.students.families import family, refusal
     from ckd_plugins.students.probe import Probe, Verdict
@@ -32,14 +32,14 @@ __all__ = [
 _HOME = {
     "BatchRows": "rows",
     "Catalogue": "readers.base",
-    "Handle": "attach",
-    "ObjectiveOutput": "attach",
+    "Handle": "attachment",
+    "ObjectiveOutput": "attachment",
     "Probe": "probe",
     "Reader": "readers.base",
     "Rows": "rows",
     "UserRows": "rows",
     "Verdict": "probe",
-    "attach": "attach",
+    "attach": "attachment",
     "choose_reader": "choose",
     "family": "families",
     "refusal": "families",
@@ -48,10 +48,7 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-        # A function may have its module's name; the function is what callers mean.
-        globals()[name] = value
-        return value
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ckd_plugins.errors import StudentError
-from ckd_plugins.students.families import family, refusal, scores_pairs
+from ckd_plugins.students.families import family, require_student, scores_pairs
 from ckd_plugins.students.probe import Probe
 from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.readers.embeddings import FactorTables, PropagatedTables
@@ -60,11 +60,9 @@ def choose_reader(model: Any, probe: Probe) -> Reader:
         StudentError: the model is not trained by gradients, or no reader gives its own scores; says why.
     """
     name = type(model).__name__
-    reason = refusal(model)
-    if reason is None and not probe.loss_reaches_parameters():
-        reason = "its loss reaches no parameter"
-    if reason is not None:
-        raise StudentError(f"{name} cannot be a student: {reason}; it can be a teacher")
+    require_student(model)
+    if not probe.loss_reaches_parameters():
+        raise StudentError(f"{name} cannot be a student: its loss reaches no parameter; it can be a teacher")
     tried: list[str] = []
     for reader in readers(model, probe):
         verdict = probe.accepts(reader)

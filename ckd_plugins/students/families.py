@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from ckd_plugins.errors import StudentError
+
 if TYPE_CHECKING:
     from ckd_plugins.specs import Family
 
-__all__ = ["family", "full_sort_is_own", "loss_arguments", "loss_method", "refusal", "scores_pairs", "trains_ranking"]
+__all__ = [
+    "family",
+    "full_sort_is_own",
+    "loss_arguments",
+    "loss_method",
+    "refusal",
+    "require_student",
+    "scores_pairs",
+    "trains_ranking",
+]
 
 _PAIR_PARAMETERS = {"item", "next_item", "next_items", "item_indices", "t", "interaction"}
 
@@ -57,6 +68,17 @@ def refusal(model: Any) -> str | None:
     if not any(p.requires_grad for p in model.parameters()):
         return "it has no trainable parameters"
     return None
+
+
+def require_student(model: Any) -> None:
+    """Refuse a model that cannot be a student.
+
+    Raises:
+        StudentError: with the reason that :func:`refusal` gives.
+    """
+    reason = refusal(model)
+    if reason is not None:
+        raise StudentError(f"{type(model).__name__} cannot be a student: {reason}; it can be a teacher")
 
 
 def loss_method(model: Any) -> str:

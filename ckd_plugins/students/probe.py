@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ckd_plugins.students.families import full_sort_is_own, loss_arguments, loss_method
+from ckd_plugins.students.families import full_sort_is_own, loss_arguments, loss_method, require_student
 from ckd_plugins.students.readers.base import Catalogue, Link, Reader, gather, select
 from ckd_plugins.students.readers.pointwise import expand
 from ckd_plugins.students.rows import positives
@@ -19,7 +19,20 @@ from ckd_plugins.students.state import preserved, without_caches
 __all__ = ["Probe", "Verdict"]
 
 _TOLERANCE = 1e-4
-_RESHAPES = ("View", "Reshape", "Squeeze", "Unsqueeze", "Expand", "Clone", "Alias", "Index", "Select", "Slice", "Copy", "Cat")
+_RESHAPES = (
+    "View",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Expand",
+    "Clone",
+    "Alias",
+    "Index",
+    "Select",
+    "Slice",
+    "Copy",
+    "Cat",
+)
 _APPLY = {"identity": lambda s: s, "sigmoid": torch.sigmoid, "log": torch.exp}
 
 
@@ -54,6 +67,9 @@ class Probe:
         label_field: name of the label column.
         rows: at most so many rows are compared.
         candidates: at most so many items are compared.
+
+    Raises:
+        StudentError: the model is not trained by gradients.
     """
 
     def __init__(
@@ -68,6 +84,7 @@ class Probe:
         rows: int = 8,
         candidates: int = 16,
     ) -> None:
+        require_student(model)
         self.model = model
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         columns = item_features if isinstance(item_features, Mapping) else {k: item_features[k] for k in item_features}

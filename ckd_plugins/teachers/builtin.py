@@ -16,12 +16,12 @@ def ckd_register_teachers() -> Iterator[TeacherSpec]:
     yield TeacherSpec(
         name="unisrec",
         factory="ckd_plugins.teachers.unisrec:UniSRec",
-        summary="whitened item texts, mixture of experts, causal transformer (Hou et al., KDD 2022)",
+        summary="text vectors through whitening experts, SASRec's encoder (Hou et al., KDD 2022)",
         needs=("text", "history"),
     )
     yield TeacherSpec(
         name="vqrec",
         factory="ckd_plugins.teachers.vqrec:VQRec",
-        summary="product-quantised item texts, learned code vectors (Hou et al., WWW 2023)",
+        summary="texts as product-quantised codes with learned vectors (Hou et al., WWW 2023)",
         needs=("text", "history"),
     )

@@ -16,9 +16,15 @@ __all__ = ["text_features"]
 
 Float32 = npt.NDArray[np.float32]
 
+_LEAST = 1e-12
+
 
 def text_features(domain: Domain, encoder: TextEncoder, cache_dir: str | Path | None = None) -> Float32:
-    """Return ``float32 [n_items, dim]``, a text vector for every item.
+    """Return ``float32 [n_items, dim]``, a text vector for every item, whose elements' root mean square is 1.
+
+    Language models differ in the length of their vectors: all-MiniLM's is 1, the raw [CLS] state of BERT, which UniSRec's
+    settings were found with, about 15. Short vectors drown in the position embedding at the start of training and stay
+    there: NDCG@10 of inductive UniSRec on Amazon Office is half.
 
     Items without text must not share one vector: a teacher could not tell them apart. Each gets the mean of the
     domain's vectors plus a deviation of ordinary length, in a direction that its token decides.
@@ -27,6 +33,7 @@ def text_features(domain: Domain, encoder: TextEncoder, cache_dir: str | Path | 
         DataError: if no item has a text.
     """
     vectors, has_text = encode_domain(domain, encoder, cache_dir)
+    vectors /= np.maximum(np.sqrt((vectors**2).mean(axis=1, keepdims=True)), _LEAST)
     if has_text.all():
         return vectors
     known = vectors[has_text]

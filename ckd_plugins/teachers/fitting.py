@@ -65,7 +65,7 @@ def fit(
         for batch in batches():
             value = loss(batch)
             optimizer.zero_grad(set_to_none=True)
-            value.backward()
+            torch.autograd.backward(value)
             optimizer.step()
             total, count = total + value.item() * len(batch.row), count + len(batch.row)
             if late():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -28,7 +27,7 @@ def write(folder: str | Path, config: Mapping[str, Any], weights: Mapping[str, T
     save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, folder / "model.safetensors")
     partial = folder / "config.json.part"
     partial.write_text(json.dumps({"format": FORMAT, **config}, indent=1, ensure_ascii=False), encoding="utf-8")
-    os.replace(partial, folder / "config.json")
+    partial.replace(folder / "config.json")
 
 
 def read(folder: str | Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

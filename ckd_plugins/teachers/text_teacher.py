@@ -59,15 +59,15 @@ class TextTeacher(Teacher):
     all_positions: bool = True
     """Train on every prefix of a window at once; ``False`` for one row a prefix, as published."""
     learning_rate: float = 1e-3
-    epochs: int = 60
-    """Of fine-tuning, at most."""
+    pretrain_epochs: int = 10
+    finetune_epochs: int = 60
+    """At most."""
     patience: int = 8
     """Epochs of fine-tuning without a better NDCG@10 on the validation targets before it ends."""
-    max_seconds: float | None = None
-    """Limit for fine-tuning; with one, results depend on the machine's speed."""
-    pretrain_epochs: int = 10
-    pretrain_max_seconds: float | None = None
-    """Limit for pre-training."""
+    pretrain_seconds: float | None = None
+    """Limit of time for pre-training. With one, results depend on the machine's speed."""
+    finetune_seconds: float | None = None
+    """Limit of time for fine-tuning."""
     freeze_encoder: bool | None = None
     """Keep positions and encoder as they are in fine-tuning; by default, if they were pre-trained."""
     seed: int = 2020
@@ -116,7 +116,7 @@ class TextTeacher(Teacher):
                 model,
                 lambda: windows.batches(self.batch_size, rng),
                 lambda batch: self._pretrain_loss(model, inputs, batch, windows),
-                Schedule("pretrain", self.pretrain_epochs, self.learning_rate, max_seconds=self.pretrain_max_seconds),
+                Schedule("pretrain", self.pretrain_epochs, self.learning_rate, max_seconds=self.pretrain_seconds),
                 progress=progress,
             )
         self._start, self._model, self._table, self._items, self.domain = model.transferable(), None, None, (), None
@@ -150,7 +150,9 @@ class TextTeacher(Teacher):
                 self._table = None
                 return ndcg(target_ranks(self.encode(held_out), self.item_factors(domain), held_out.target))
 
-            schedule = Schedule("finetune", self.epochs, self.learning_rate, self.patience, self.max_seconds)
+            schedule = Schedule(
+                "finetune", self.finetune_epochs, self.learning_rate, self.patience, self.finetune_seconds
+            )
             history = fit(
                 model,
                 lambda: windows.batches(self.batch_size, rng),
@@ -272,7 +274,7 @@ class TextTeacher(Teacher):
         Args:
             folder: what :meth:`save` wrote.
             encoder: the language model, needed to train further only.
-            options: settings to change for further training, such as ``epochs``.
+            options: settings to change for further training, such as ``finetune_epochs``.
         """
         config, weights = storage.read(folder, cls.name)
         try:
@@ -314,4 +316,3 @@ class TextTeacher(Teacher):
 
 _LOCAL = ("encoder", "cache_dir", "device")
 """Options that belong to a machine, not to a teacher."""
-

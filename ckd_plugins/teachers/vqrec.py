@@ -56,24 +56,41 @@ class VQRecModel(SequenceModel):
 
 @dataclass(kw_only=True, eq=False)
 class VQRec(TextTeacher):
-    """VQ-Rec (Hou et al., "Learning Vector-Quantized Item Representation for Transferable Sequential Recommenders",
-    WWW 2023).
+    """VQ-Rec (Hou et al., "Learning Vector-Quantized Item Representation for Transferable Recommenders", WWW 2023).
+
+    Text vectors are product-quantised; an item is the mean of its codes' learned vectors, so text decides which items
+    share what, and no more. Pre-training contrasts a sequence with its next item; negatives are the batch's other targets,
+    of all domains, and for each row one semi-synthetic item whose codes are in part drawn anew.
+
+    Two things differ from the published program, each by a measurement or for a reason:
+    the sequence encoder is a GRU by default (``sequence_encoder="transformer"`` is theirs), which is stronger on Amazon
+    Office and keeps this teacher unlike UniSRec; and fine-tuning after pre-training applies the pre-training's codebook to
+    the new domain, so that a code means the same in both, where theirs fits another codebook and searches a permutation
+    of the codes. (Their permutation is rounded up by ``ceil``, whose gradient is 0, so it stays where it started.)
     """
 
     name: ClassVar[str] = "vqrec"
 
-    sequence_encoder: Literal["transformer", "gru"] = "transformer"
+    sequence_encoder: Literal["transformer", "gru"] = "gru"
     hidden_size: int = 128
-    n_layers: int = 2
+    n_layers: int = 1
     n_heads: int = 2
+    """Of the transformer."""
     inner_size: int = 256
-    dropout: float = 0.5
-    attention_dropout: float = 0.5
+    """Of the feed-forward layers, or the recurrent state."""
+    dropout: float = 0.3
+    attention_dropout: float = 0.3
+    """Of the transformer."""
     digits: int = 32
+    """Codes of an item; they divide the text vectors' size."""
     code_size: int = 256
+    """Values of a code; a catalogue with fewer items has as many as items."""
     rotations: int = 8
+    """Rounds of the search for the rotation before quantisation; 0 for none."""
     fake_share: float = 0.75
+    """Share of a semi-synthetic negative's codes that are drawn anew; 0 for no such negatives."""
     published_negatives: bool = False
+    """Count rows with the same target as the published code does (:func:`in_batch_contrastive`)."""
 
     _codebook: Codebook | None = field(init=False, default=None, repr=False)
 

@@ -142,7 +142,7 @@ def _fit(
         splits = load_splits(host)
         material = gather(splits, host, dataset, config.text.fields)
         seconds["data"] = time.perf_counter() - started
-        student = build_model(host, splits.train_dataset)
+        student = build_model(host, splits)
         reader = choose_reader(student, splits, host, registry) if config.teachers else None
         started = time.perf_counter()
         pretraining = read_pretraining(config, None) if config.teachers else []

@@ -98,7 +98,7 @@ def _teachers_view(
     confident = np.full(len(targets), np.nan)
     disputed = np.full(len(targets), np.nan)
     for rows in torch.arange(len(targets)).split(_CHUNK):
-        logits = torch.stack([s.scores(rows, items) / s.temperature for s in signals])
+        logits = torch.stack([_log_scores(s, rows, items) for s in signals])
         known = torch.stack([s.known(rows) for s in signals])
         share = logits.softmax(dim=-1)
         count = known.sum(dim=0)
@@ -111,3 +111,8 @@ def _teachers_view(
             agreed = consistency(share, known)
             disputed[at[two]] = 1 - ((agreed * known).sum(dim=0) / count)[two].double().numpy()
     return confident, disputed if len(signals) > 1 else None
+
+
+def _log_scores(signal: Signal, rows: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+    scores = signal.scores(rows, items) / signal.temperature
+    return scores.masked_fill(~signal.known_items(items, rows), -1e30)

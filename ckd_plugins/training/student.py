@@ -13,7 +13,7 @@ from ckd_plugins.errors import StudentError
 from ckd_plugins.host.data import ROW_FIELD, Splits
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
-from ckd_plugins.students.attach import Handle, attach
+from ckd_plugins.students.attachment import Handle, attach
 from ckd_plugins.students.families import refusal
 from ckd_plugins.students.probe import Probe
 from ckd_plugins.students.readers.base import Reader

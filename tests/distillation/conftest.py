@@ -67,10 +67,11 @@ class Reference:
 
     @classmethod
     def opinions(cls, logits, known, target, mask=None):
-        """p [K][B], confidence [K, B], consistency [K, B] over the known teachers."""
+        """P [K][B], confidence [K, B], consistency [K, B] over the known teachers."""
         teachers, rows = len(logits), len(logits[0])
         p = [
-            [cls.softmax(logits[k][b], None if mask is None else mask[k][b]) for b in range(rows)] for k in range(teachers)
+            [cls.softmax(logits[k][b], None if mask is None else mask[k][b]) for b in range(rows)]
+            for k in range(teachers)
         ]
         confidence, consistency = np.zeros((teachers, rows)), np.zeros((teachers, rows))
         for b in range(rows):

@@ -23,7 +23,9 @@ def test_masked_entries_have_no_mass_and_the_rest_is_a_softmax():
     mask = torch.tensor([[True, True, False]])
     probs = masked_log_softmax(logits, mask).exp()
     total = math.exp(1) + math.exp(2)
-    torch.testing.assert_close(probs, torch.tensor([[math.exp(1) / total, math.exp(2) / total, 0]], dtype=torch.float64))
+    torch.testing.assert_close(
+        probs, torch.tensor([[math.exp(1) / total, math.exp(2) / total, 0]], dtype=torch.float64)
+    )
 
 
 @pytest.mark.parametrize("size", [1e4, 1e30])

@@ -40,14 +40,11 @@ def test_histories_hold_what_came_before_and_no_more() -> None:
     """A history that reaches its own target or another user's items would teach the answer."""
     domain = small(leave_one_out=True)
     train, valid, test = domain.train_instances(), domain.valid_instances(), domain.test_instances()
-    assert [(tokens(domain, train.history(r)), domain.items[train.target[r]]) for r in range(len(train))] == [(["c"], "d")]
-    assert [(tokens(domain, valid.history(r)), domain.items[valid.target[r]]) for r in range(len(valid))] == [
-        (["c", "d"], "b")
+    rows = [
+        [(tokens(domain, rows.history(r)), domain.items[rows.target[r]]) for r in range(len(rows))]
+        for rows in (train, valid, test)
     ]
-    assert [(tokens(domain, test.history(r)), domain.items[test.target[r]]) for r in range(len(test))] == [
-        (["c", "d", "b"], "a"),
-        (["b"], "a"),
-    ]
+    assert rows == [[(["c"], "d")], [(["c", "d"], "b")], [(["c", "d", "b"], "a"), (["b"], "a")]]
 
 
 def test_histories_are_capped() -> None:
@@ -101,10 +98,16 @@ def test_unknown_targets(targets: dict[str, str]) -> None:
 
 def test_arrays_that_disagree_are_refused() -> None:
     """A hand-built domain with wrong bounds would mix users' histories."""
-    good = dict(
-        name="d", items=("a",), text=(None,), users=("u",), offsets=np.array([0, 1]), sequence=np.array([0]),
-        valid=np.array([-1]), test=np.array([-1]),
-    )  # fmt: skip
+    good = {
+        "name": "d",
+        "items": ("a",),
+        "text": (None,),
+        "users": ("u",),
+        "offsets": np.array([0, 1]),
+        "sequence": np.array([0]),
+        "valid": np.array([-1]),
+        "test": np.array([-1]),
+    }
     Domain(**good)
     for change in ({"text": ()}, {"offsets": np.array([0])}, {"offsets": np.array([0, 2])}, {"test": np.array([])}):
         with pytest.raises(ValueError, match="domain 'd'"):

@@ -100,3 +100,9 @@ class Push:
         self.scores.append(scores.detach())
         loss = self.weight * -torch.log_softmax(scores, dim=1)[:, 0].mean()
         return Output(loss, {"push": loss.detach()})
+
+
+@pytest.fixture
+def push():
+    """The class of a small objective."""
+    return Push

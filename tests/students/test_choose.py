@@ -70,7 +70,10 @@ def test_reader_gives_what_the_model_ranks_by(case, name, settings, reader_name,
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(5)))
     model.train()
     model.eval()
-    rows, candidates = 6, torch.tensor([[1, 5, 9, 30], [2, 4, 8, 16], [7, 7, 3, 1], [1, 2, 3, 4], [9, 8, 7, 6], [5] * 4])
+    rows, candidates = (
+        6,
+        torch.tensor([[1, 5, 9, 30], [2, 4, 8, 16], [7, 7, 3, 1], [1, 2, 3, 4], [9, 8, 7, 6], [5] * 4]),
+    )
     arguments = {"encoder_flag": False} if name == "RecVAE" else {}
     with reader.watch():
         model.calculate_loss(batch, **arguments)

@@ -51,6 +51,10 @@ class Integrator(nn.Module):
     citation: ClassVar[str] = ""
     """BibTeX of the source, for generated model cards."""
 
+    def __init__(self) -> None:
+        # A signature of our own: nn.Module's takes any option, and configurations are checked against it.
+        super().__init__()
+
     def bind(self, teachers: Sequence[str]) -> None:
         """Learn the teachers' names, in the order of ``K``. Called once, before the first batch."""
 

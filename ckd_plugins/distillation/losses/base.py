@@ -22,6 +22,10 @@ class Loss(nn.Module):
     citation: ClassVar[str] = ""
     """BibTeX of the source, for generated model cards."""
 
+    def __init__(self) -> None:
+        # A signature of our own: nn.Module's takes any option, and configurations are checked against it.
+        super().__init__()
+
     @abstractmethod
     def forward(self, student: Tensor, target: Target, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Compare the student with the target.

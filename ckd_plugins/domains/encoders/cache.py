@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -69,7 +68,7 @@ def _encode(name: str, texts: Sequence[str], encoder: TextEncoder, cache_dir: Pa
         temporary = Path(part.name)
     try:
         save_file({"vectors": vectors}, temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     return vectors

@@ -63,7 +63,7 @@ class MoEAdaptor(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[n, input_size] -> [n, output_size]``."""
         gates = self.gates(x)
-        mixed = gates[:, :1] * self.experts[0](x)
+        mixed: Tensor = gates[:, :1] * self.experts[0](x)
         for k, expert in enumerate(list(self.experts)[1:], start=1):
             mixed = torch.addcmul(mixed, gates[:, k : k + 1], expert(x))
         return mixed

@@ -105,4 +105,6 @@ class SequenceModel(nn.Module, ABC):
 
 def frozen_embedding(vectors: Tensor) -> nn.Embedding:
     """Return an embedding that is never trained, with ``vectors`` as its rows."""
-    return nn.Embedding.from_pretrained(vectors.to(torch.float32), freeze=True, padding_idx=0)
+    embedding = nn.Embedding(len(vectors), vectors.shape[1], padding_idx=0, _weight=vectors.to(torch.float32))
+    embedding.weight.requires_grad_(False)
+    return embedding

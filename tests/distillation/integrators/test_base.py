@@ -141,7 +141,9 @@ def test_one_teacher_is_its_own_target(name):
     logits, known, target, mask = batch()
     known[0, 2] = True
     result = ALL[name]()(logits[:1], known[:1], target, mask[:1])
-    torch.testing.assert_close(result.log_probs[2].exp(), torch.softmax(logits[0, 2].masked_fill(~mask[0, 2], -1e9), -1))
+    torch.testing.assert_close(
+        result.log_probs[2].exp(), torch.softmax(logits[0, 2].masked_fill(~mask[0, 2], -1e9), -1)
+    )
     assert result.consistency[0, 2] == 1
     assert result.weights[0, 2] == 1
 

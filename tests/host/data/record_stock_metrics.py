@@ -133,7 +133,7 @@ def main() -> int:
 
     torch.set_num_threads(1)
     models = {}
-    start = os.getcwd()
+    start = Path.cwd()
     with tempfile.TemporaryDirectory() as scratch:  # RecBole writes log*/ and saved/ in the cwd
         os.chdir(scratch)
         try:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.errors import StudentError
-from ckd_plugins.students.families import loss_method, refusal, trains_ranking
+from ckd_plugins.students.families import loss_method, require_student, trains_ranking
 from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.rows import BatchRows, Rows, RowSource
 from ckd_plugins.students.terms import Terms
@@ -171,9 +171,7 @@ def attach(
     method = loss_method(model)
     if objective is None:
         return Handle(model, reader, method, None)
-    reason = refusal(model)
-    if reason is not None:
-        raise StudentError(f"{name} cannot be a student: {reason}; it can be a teacher")
+    require_student(model)
     if isinstance(vars(model).get(method), _DistilledLoss):
         raise StudentError(f"{name} is a student already; call detach() of its handle first")
     if reader is None or reader.model is not model:

@@ -13,11 +13,10 @@ import torch
 from ckd_plugins.errors import StudentError
 from ckd_plugins.host.settings import model_class
 from ckd_plugins.host.trainer import build_trainer
-from ckd_plugins.students import BatchRows, Rows, UserRows, attach, choose_reader
+from ckd_plugins.students import UserRows, attach, choose_reader
 from ckd_plugins.students.readers.embeddings import PropagatedTables
 from ckd_plugins.students.readers.pointwise import ExpandedRows
 from ckd_plugins.students.readers.second_pass import SecondPass
-from tests.students.conftest import Push
 
 SMALL = {"n_layers": 1, "n_heads": 1, "hidden_size": 16, "inner_size": 16}
 FAMILIES = ["SASRec", "BPR", "LightGCN", "DeepFM", "MultiVAE", "KTUP"]
@@ -38,7 +37,10 @@ def fit(case, model, attached) -> tuple[dict[str, torch.Tensor], dict[int, float
     trainer = build_trainer(case.config, model, case.run_dir, [])
     torch.manual_seed(11)
     np.random.seed(11)
-    loaders = (case.splits.train, *(getattr(case.splits.train, n, None) for n in ("general_dataloader", "kg_dataloader")))
+    loaders = (
+        case.splits.train,
+        *(getattr(case.splits.train, n, None) for n in ("general_dataloader", "kg_dataloader")),
+    )
     for loader in loaders:
         if getattr(loader, "generator", None) is not None:
             loader.generator.manual_seed(11)
@@ -49,12 +51,12 @@ def fit(case, model, attached) -> tuple[dict[str, torch.Tensor], dict[int, float
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_weight_zero_is_the_plain_run_bit_for_bit(case, name):
+def test_weight_zero_is_the_plain_run_bit_for_bit(case, name, push):
     """Guards against probing and attaching that change a run in which nothing is distilled."""
     case = case(name, **SMALL)
     plain = fit(case, case.model, attach(case.model, None, None))
     model = case.model = case.rebuilt()
-    objective = Push(weight=0.0)
+    objective = push(weight=0.0)
     student = fit(case, model, attach(model, objective, choose_reader(model, case.probe()), rows=rows_for(case)))
     assert plain[1] == student[1]
     assert all(torch.equal(value, student[0][key]) for key, value in plain[0].items())
@@ -64,7 +66,7 @@ def test_weight_zero_is_the_plain_run_bit_for_bit(case, name):
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, "BERT4Rec", "NFM"])
-def test_own_loss_is_untouched_and_the_objective_reaches_the_weights(case, name):
+def test_own_loss_is_untouched_and_the_objective_reaches_the_weights(case, name, push):
     """Guards against a distilled run whose own loss, random numbers or batch statistics differ from the plain run's."""
     case = case(name)
     model, batch = case.model, case.batch()
@@ -75,7 +77,7 @@ def test_own_loss_is_untouched_and_the_objective_reaches_the_weights(case, name)
     torch.manual_seed(7)
     plain = twin.calculate_loss(copy.deepcopy(batch))
     after_plain = torch.random.get_rng_state()
-    objective = Push()
+    objective = push()
     with attach(model, objective, reader, rows=rows_for(case)) as handle:
         torch.manual_seed(7)
         total = model.calculate_loss(batch)
@@ -99,27 +101,29 @@ def test_own_loss_is_untouched_and_the_objective_reaches_the_weights(case, name)
     assert any(b is None or not torch.equal(a, b) for a, b in pairs)
 
 
-def test_distilling_changes_what_is_learnt(case):
+def test_distilling_changes_what_is_learnt(case, push):
     """Guards against an objective that is computed and then dropped."""
-    case = case("LightGCN")
+    case = case("LightGCN", learning_rate=0.02, train_batch_size=128)
     reader = choose_reader(case.model, case.probe())
-    objective = Push()
+    objective = push()
     handle = attach(case.model, objective, reader)
     fit(case, case.model, handle)
     assert 0 < handle.pop_terms()["push"] < 3
-    first, last = (float(-torch.log_softmax(s, dim=1)[:, 0].mean()) for s in (objective.scores[0], objective.scores[-1]))
-    assert last < first - 0.005
+    first, last = (
+        float(-torch.log_softmax(s, dim=1)[:, 0].mean()) for s in (objective.scores[0], objective.scores[-1])
+    )
+    assert last < first - 0.1
     assert handle.terms == {}
 
 
 @pytest.mark.parametrize("name", ["SASRec", "LightGCN", "DMF"])
-def test_detached_model_is_plain_and_its_checkpoint_loads_in_plain_recbole(case, name):
+def test_detached_model_is_plain_and_its_checkpoint_loads_in_plain_recbole(case, name, push):
     """Guards against traces of this package in a model or in its checkpoint."""
     case = case(name)
     model = case.model
     reader = choose_reader(model, case.probe())
     before, hooks = dict(vars(model)), [dict(m._forward_pre_hooks) for m in model.modules()]
-    handle = attach(model, Push(), reader)
+    handle = attach(model, push(), reader)
     assert handle.attached
     model.train()
     model.calculate_loss(case.batch())
@@ -144,11 +148,11 @@ def test_detached_model_is_plain_and_its_checkpoint_loads_in_plain_recbole(case,
         assert torch.equal(stock.full_sort_predict(batch), model.full_sort_predict(batch))
 
 
-def test_copies_of_a_student_are_plain_models(case):
+def test_copies_of_a_student_are_plain_models(case, push):
     """Guards against pickling an objective with its signals, or a copy that trains the original."""
     case = case("BPR")
     model = case.model
-    objective = Push()
+    objective = push()
     objective.handle_to_a_file = (i for i in ())  # cannot be pickled or copied
     attach(model, objective, choose_reader(model, case.probe()))
     batch = case.batch()
@@ -166,12 +170,16 @@ def test_stale_cache_is_not_read_and_not_left_behind(case, name):
     model, batch = case.model, case.batch()
     reader = choose_reader(model, case.probe())
     assert isinstance(reader, PropagatedTables if name == "LightGCN" else ExpandedRows)
+    shift = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=shift))
     for reads in (reader, SecondPass(model, "sigmoid" if name == "DMF" else "identity")):
         model.eval()
         with torch.no_grad():
             stale = model.full_sort_predict(batch).view(len(batch), -1)[:4, 1:6].clone()
             for parameter in model.parameters():
-                parameter.add_(0.1)
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=shift))
         with reads.watch():
             model.calculate_loss(batch)
         scores = reads.scores(batch, slice(0, 4), torch.arange(1, 6))
@@ -189,10 +197,10 @@ def test_stale_cache_is_not_read_and_not_left_behind(case, name):
         assert torch.equal(model.full_sort_predict(batch), fresh.full_sort_predict(batch))
 
 
-def test_the_wrapper_passes_arguments_on_and_counts_by_user(case):
+def test_the_wrapper_passes_arguments_on_and_counts_by_user(case, push):
     """Guards against RecVAE, whose trainer calls the loss with encoder_flag and whose batches hold only users."""
     case = case("RecVAE")
-    objective = Push()
+    objective = push()
     targets = torch.zeros(case.splits.dataset.user_num, dtype=torch.long)
     targets[2::2] = 3
     reader = choose_reader(case.model, case.probe())
@@ -208,15 +216,18 @@ def test_the_wrapper_passes_arguments_on_and_counts_by_user(case):
     ("name", "settings"),
     [
         ("NeuMF", {}),
-        ("BPR", {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 3, "alpha": 1.0, "dynamic": False}}),
+        (
+            "BPR",
+            {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 3, "alpha": 1.0, "dynamic": False}},
+        ),
         ("SimpleX", {}),
         ("SASRec", {}),
     ],
 )
-def test_each_positive_is_distilled_once_and_no_negative(case, name, settings):
+def test_each_positive_is_distilled_once_and_no_negative(case, name, settings, push):
     """Guards against negatives that carry their positive's row id, and positives repeated for their negatives."""
     case = case(name, **settings)
-    objective = Push()
+    objective = push()
     batch = case.batch()
     with attach(case.model, objective, choose_reader(case.model, case.probe())):
         case.model.calculate_loss(batch)
@@ -225,10 +236,10 @@ def test_each_positive_is_distilled_once_and_no_negative(case, name, settings):
     assert torch.equal(targets, case.splits.train_dataset.inter_feat["item_id"][rows])
 
 
-def test_low_ratings_are_negatives_too(case):
+def test_low_ratings_are_negatives_too(case, push):
     """Guards against teaching a click model that a user likes what they rated low."""
     case = case("FM", threshold={"rating": 4})
-    objective = Push()
+    objective = push()
     batch = case.batch()
     with attach(case.model, objective, choose_reader(case.model, case.probe())):
         case.model.calculate_loss(batch)
@@ -238,10 +249,10 @@ def test_low_ratings_are_negatives_too(case):
     assert torch.equal(objective.asked[0][1], batch["item_id"][liked])
 
 
-def test_batches_without_known_rows_give_the_own_loss(case):
+def test_batches_without_known_rows_give_the_own_loss(case, push):
     """Guards against a crash, or a made-up signal, where the batch has no row ids."""
     case = case("BPR")
-    objective = Push()
+    objective = push()
     batch = case.batch()
     with attach(case.model, objective, choose_reader(case.model, case.probe())):
         batch["ckd_row"] = torch.full_like(batch["ckd_row"], -1)
@@ -253,10 +264,10 @@ def test_batches_without_known_rows_give_the_own_loss(case):
     assert objective.asked == []
 
 
-def test_part_of_the_rows_known_reads_just_those(case):
+def test_part_of_the_rows_known_reads_just_those(case, push):
     """Guards against scores of one row given to another when some rows have no signal."""
     case = case("SASRec")
-    objective = Push()
+    objective = push()
     case.model.eval()
     reader = choose_reader(case.model, case.probe())
     batch = case.batch()
@@ -271,39 +282,26 @@ def test_part_of_the_rows_known_reads_just_those(case):
     torch.testing.assert_close(objective.scores[0][:, 0], full.gather(1, targets[:, None])[:, 0])
 
 
-def test_pretraining_stage_is_left_alone(case):
+def test_pretraining_stage_is_left_alone(case, push):
     """Guards against an error in S3Rec's and RaCT's pre-training, whose losses do not score the row's item."""
     case = case("BPR")
     reader = choose_reader(case.model, case.probe())
-    objective = Push()
+    objective = push()
     case.model.train_stage = "pretrain"
     with attach(case.model, objective, reader):
         case.model.calculate_loss(case.batch())
     assert objective.asked == []
 
 
-def test_attaching_wrongly_says_so(case):
+def test_attaching_wrongly_says_so(case, push):
     """Guards against two objectives on one model, a reader of another model, and students without gradients."""
     bpr, pop = case("BPR"), case("Pop")
     reader = choose_reader(bpr.model, bpr.probe())
-    handle = attach(bpr.model, Push(), reader)
+    handle = attach(bpr.model, push(), reader)
     with pytest.raises(StudentError, match="student already"):
-        attach(bpr.model, Push(), reader)
+        attach(bpr.model, push(), reader)
     handle.detach()
     with pytest.raises(StudentError, match="not made for this BPR"):
-        attach(bpr.rebuilt(), Push(), reader)
+        attach(bpr.rebuilt(), push(), reader)
     with pytest.raises(StudentError, match="can be a teacher"):
-        attach(pop.model, Push(), reader)
-
-
-def test_rows_of_a_resampled_batch_are_not_taken_for_tiles():
-    """Guards against dropping rows when a sampler with replacement draws the first row twice."""
-    batch = {"ckd_row": torch.tensor([4, 2, 4, 1]), "item_id": torch.arange(1, 5), "neg_item_id": torch.arange(1, 5)}
-
-    class Batch(dict):
-        def __len__(self):
-            return 4
-
-    rows = BatchRows()(Batch(batch))
-    assert isinstance(rows, Rows)
-    assert rows.ids.tolist() == [4, 2, 4, 1]
+        attach(pop.model, push(), reader)

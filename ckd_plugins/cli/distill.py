@@ -1,0 +1,85 @@
+"""``ckd distill``: train one student with what teachers know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ckd_plugins.errors import ConfigError
+
+__all__ = ["distill"]
+
+
+@click.command()
+@click.argument("model")
+@click.option("--dataset", "-d", required=True, help="Folder of a dataset, or its name below data_path.")
+@click.option("--teachers", "-t", default=None, help="Names of teachers, separated by commas; none trains plainly.")
+@click.option("--pretrain", "-p", "pretrain", default=None, help="Datasets to pre-train the teachers on, by commas.")
+@click.option("--config", "-c", "files", multiple=True, type=click.Path(), help="RecBole YAML with a ckd: section.")
+@click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="A setting: epochs=20, ckd.weight=4.")
+@click.option("--plain", is_flag=True, help="Train the model plainly as well, to compare with.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a comparison as HTML to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+def distill(
+    model: str,
+    dataset: str,
+    teachers: str | None,
+    pretrain: str | None,
+    files: tuple[str, ...],
+    settings: tuple[str, ...],
+    plain: bool,
+    report: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train MODEL on a dataset, taught by teachers, and print test metrics.
+
+    Teachers are trained and asked once; later runs on the same data find them in the cache.
+    """
+    given = read_settings(settings)
+    if pretrain is not None:
+        given["ckd.pretrain_domains"] = pretrain
+    from ckd_plugins.cli.results import print_results
+    from ckd_plugins.training.distill import distill as run
+    from ckd_plugins.training.progress import Console
+
+    reporter = Console(quiet)
+    results: list[dict[str, Any]] = []
+    if plain:
+        results.append(run(model, dataset, files, given, teachers=(), reporter=reporter))
+    results.append(run(model, dataset, files, given, teachers=teachers, reporter=reporter))
+    if report is not None:
+        from ckd_plugins.study.report import write_report
+
+        write_report(report, results, title=f"{model} on {results[-1]['ckd']['dataset']}")
+    if as_json:
+        click.echo(json.dumps(results if plain else results[0], indent=2))
+        return
+    print_results(results)
+    click.echo(f"Run folder: {results[-1]['ckd']['run_dir']}")
+
+
+def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Read ``key=value`` pairs; values are YAML as in a config file.
+
+    Raises:
+        ConfigError: a pair has no ``=``, or its value is no YAML.
+    """
+    import yaml
+
+    from ckd_plugins.config import parse_value
+
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {pair!r}: give a setting as KEY=VALUE")
+        try:
+            settings[key.strip()] = parse_value(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {pair!r}: the value is no YAML: {str(error).partition(chr(10))[0]}") from None
+    return settings

@@ -1,0 +1,42 @@
+"""Test results of several runs as a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ckd_plugins.cli.tables import print_table
+from ckd_plugins.study.rows import Row, comparison, gains
+
+__all__ = ["print_results"]
+
+_STYLES = {"teacher": "dim", "plain": None, "distilled": "green"}
+
+
+def print_results(results: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None = None) -> None:
+    """Print teachers, plain and distilled runs with test metrics, seconds and parameters.
+
+    Args:
+        results: what ``distill`` returned.
+        metrics: which metrics; by default the first four of the last run.
+    """
+    rows = comparison(results)
+    shown = list(metrics or list(results[-1]["test_result"])[:4])
+    gained = gains(rows, shown[-1])
+    heads = ["", "model", *shown, f"gain in {shown[-1]}", "train", "parameters"]
+    cells = [
+        [
+            row.kind,
+            row.name,
+            *(f"{row.metrics[m]:.4f}" if row.metrics and m in row.metrics else "-" for m in shown),
+            f"{100 * gained[row.name]:+.1f}%" if row.kind == "distilled" and row.name in gained else "",
+            _seconds(row),
+            f"{row.parameters:,}" if row.parameters else "",
+        ]
+        for row in rows
+    ]
+    print_table(heads, cells, [_STYLES[row.kind] for row in rows])
+
+
+def _seconds(row: Row) -> str:
+    return "reused" if row.reused else f"{row.seconds:.1f} s"

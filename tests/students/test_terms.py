@@ -1,0 +1,19 @@
+"""Means of named terms."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ckd_plugins.students.terms import Terms
+
+
+def test_means_are_over_the_batches_that_had_the_term_and_hold_no_graph():
+    """Guards against an epoch's graphs kept alive for the log, and against means diluted by batches without a term."""
+    terms = Terms()
+    weight = torch.ones(2, requires_grad=True)
+    terms.add({"a": weight * 2, "b": torch.tensor(4.0)})
+    terms.add({"a": weight * 4})
+    assert not any(t.requires_grad for t in terms._sums.values())
+    assert terms.pop() == pytest.approx({"a": 3.0, "b": 4.0})
+    assert terms.means() == {}
