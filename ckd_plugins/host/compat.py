@@ -78,7 +78,7 @@ def _alias_numpy_types() -> None:
 
 
 def _restore_dok_update() -> None:
-    """scipy 1.13 removed ``dok_matrix._update``, with which LightGCN and kin fill their adjacency matrix."""
+    """Scipy 1.13 removed ``dok_matrix._update``, with which LightGCN and kin fill their adjacency matrix."""
     from scipy.sparse import dok_matrix
 
     if not hasattr(dok_matrix, "_update"):

@@ -48,7 +48,7 @@ def load_splits(config: Any) -> Splits:
         try:
             dataset = create_dataset(config)
         except Exception as error:
-            raise DataError(f"{where}: {_reason(error)}") from error
+            raise DataError(f"{where}: {_reason(error)}; {_filters(config)}") from error
         if len(dataset) == 0:
             raise DataError(f"{where}: no interactions left after filtering; {_filters(config)}")
         try:

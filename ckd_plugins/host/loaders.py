@@ -1,4 +1,4 @@
-"""What may be changed on a RecBole train loader without subclassing it: the order of its rows, and the batch's width."""
+"""What may be changed on a RecBole train loader without subclassing it: the order of rows and the width of a batch."""
 
 from __future__ import annotations
 

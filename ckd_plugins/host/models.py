@@ -1,73 +1,14 @@
-"""RecBole model instances, and students of our own made known to RecBole."""
+"""RecBole model instances."""
 
 from __future__ import annotations
 
-import importlib.machinery
-import sys
-import types
 from typing import Any
 
-from ckd_plugins.errors import PluginError, StudentError
-from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment, prepare
+from ckd_plugins.errors import StudentError
+from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
 from ckd_plugins.host.data import Splits
 
-__all__ = ["build_model", "parameter_count", "register_student", "registered_students"]
-
-_PACKAGES = {
-    "GENERAL": "general_recommender",
-    "TRADITIONAL": "general_recommender",
-    "SEQUENTIAL": "sequential_recommender",
-    "CONTEXT": "context_aware_recommender",
-    "KNOWLEDGE": "knowledge_aware_recommender",
-    "DECISIONTREE": "exlib_recommender",
-}
-_registered: dict[str, type] = {}
-
-
-def registered_students() -> list[str]:
-    """Names of the models that :func:`register_student` made known."""
-    return sorted(_registered)
-
-
-def register_student(name: str, cls: type) -> None:
-    """Make a model class known to RecBole's ``get_model``, ``run_recbole`` and ``load_data_and_model`` by its name.
-
-    RecBole looks a model up as module ``recbole.model.<kind>_recommender.<lower-case name>``; a module object under
-    that name is all it takes. Nothing of RecBole is patched.
-
-    Raises:
-        PluginError: the class does not follow RecBole's interface, has another name, or RecBole has one of that name.
-    """
-    prepare()
-    if _registered.get(name) is cls:
-        return
-    kind = getattr(getattr(cls, "type", None), "name", None)
-    if kind not in _PACKAGES:
-        raise PluginError(
-            f"student {name!r}: {cls!r} has no RecBole model type; derive it from a recommender of "
-            f"recbole.model.abstract_recommender"
-        )
-    if cls.__name__ != name:
-        raise PluginError(f"student {name!r}: its class is named {cls.__name__!r}; RecBole finds models by class name")
-    for package in dict.fromkeys(_PACKAGES.values()):
-        path = f"recbole.model.{package}.{name.lower()}"
-        taken = path in sys.modules or importlib.machinery.PathFinder.find_spec(
-            name.lower(), list(_package_path(package))
-        )
-        if taken and name not in _registered:
-            raise PluginError(f"student {name!r}: RecBole has a model of that name ({path}); choose another")
-    path = f"recbole.model.{_PACKAGES[kind]}.{name.lower()}"
-    module = types.ModuleType(path, f"{name}, registered by ckd_plugins.")
-    module.__spec__ = importlib.machinery.ModuleSpec(path, loader=None)
-    setattr(module, name, cls)
-    sys.modules[path] = module
-    _registered[name] = cls
-
-
-def _package_path(package: str) -> list[str]:
-    with anomaly_mode_kept():
-        module = importlib.import_module(f"recbole.model.{package}")
-    return list(module.__path__)
+__all__ = ["build_model", "parameter_count"]
 
 
 def build_model(config: Any, splits: Splits) -> Any:

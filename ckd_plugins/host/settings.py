@@ -7,10 +7,7 @@ column is loaded when the split goes by time.
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +15,11 @@ from typing import Any
 
 import yaml
 
-from ckd_plugins.errors import ConfigError, DataError, EnvironmentProblem, UnknownNameError
+from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment, prepare
+from ckd_plugins.host.zoo import model_class, recbole_folder
 
-__all__ = ["DatasetPath", "build_config", "find_dataset", "model_class", "model_names"]
-
-_SUBPACKAGES = (
-    "general_recommender",
-    "context_aware_recommender",
-    "sequential_recommender",
-    "knowledge_aware_recommender",
-    "exlib_recommender",
-)
+__all__ = ["DatasetPath", "build_config", "find_dataset"]
 
 
 @dataclass(frozen=True)
@@ -50,50 +40,6 @@ class DatasetPath:
         return {name: kind for name, _, kind in pairs}
 
 
-def model_names() -> list[str]:
-    """Names of all models that RecBole ships, as ``get_model`` wants them."""
-    names: list[str] = []
-    for package in _SUBPACKAGES:
-        folder = Path(_recbole_folder(), "model", package)
-        for path in sorted(folder.glob("[a-z]*.py")):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # their docstrings have escapes that Python does not know
-                tree = ast.parse(path.read_text(encoding="utf-8"))
-            names += [n.name for n in tree.body if isinstance(n, ast.ClassDef) and n.name.lower() == path.stem]
-    return sorted(names)
-
-
-def _recbole_folder() -> Path:
-    spec = importlib.util.find_spec("recbole")
-    if spec is None or spec.origin is None:
-        prepare()  # says what is missing and how to mend it
-        raise AssertionError("recbole has no folder")
-    return Path(spec.origin).parent
-
-
-def model_class(name: str) -> type:
-    """The class of a model that RecBole knows, its own or a registered one.
-
-    Raises:
-        UnknownNameError: no such model; names the nearest.
-        EnvironmentProblem: the model needs a package that is not installed.
-    """
-    prepare()
-    from recbole.utils import get_model
-
-    with anomaly_mode_kept():
-        try:
-            found: type = get_model(name)
-        except (ValueError, AttributeError, ImportError) as error:
-            # RecBole looks through all its packages, and importing the last one asks for lightgbm and xgboost.
-            if name in (names := model_names()):
-                raise EnvironmentProblem(f"model {name} cannot be imported: {error}; install what it needs") from error
-            from ckd_plugins.host.models import registered_students
-
-            raise UnknownNameError("model", name, [*names, *registered_students()]) from None
-    return found
-
-
 def find_dataset(dataset: str | os.PathLike[str], data_path: str | os.PathLike[str] | None = None) -> DatasetPath:
     """Find a dataset by folder, or by name below ``data_path`` (default ``dataset/``, as in RecBole).
 
@@ -106,7 +52,7 @@ def find_dataset(dataset: str | os.PathLike[str], data_path: str | os.PathLike[s
     candidates = [given] if given.name != str(dataset) else []
     candidates.append(Path(data_path or "dataset") / given.name)
     if given.name == "ml-100k":
-        candidates.append(_recbole_folder() / "dataset_example" / "ml-100k")
+        candidates.append(recbole_folder() / "dataset_example" / "ml-100k")
     candidates.append(given)
     for folder in candidates:
         if (folder / f"{folder.name}.inter").is_file():
@@ -165,7 +111,7 @@ def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) 
     kind = cls.type.name
     filled: dict[str, Any] = {}
     if kind == "SEQUENTIAL" and not hasattr(cls, "input_type") and "train_neg_sample_args" not in given:
-        own = Path(_recbole_folder(), "properties", "model", f"{model}.yaml")
+        own = Path(recbole_folder(), "properties", "model", f"{model}.yaml")
         properties = yaml.safe_load(own.read_text(encoding="utf-8")) if own.is_file() else {}
         if given.get("loss_type", (properties or {}).get("loss_type")) == "CE":
             filled["train_neg_sample_args"] = None

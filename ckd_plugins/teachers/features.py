@@ -16,6 +16,7 @@ __all__ = ["text_features"]
 
 Float32 = npt.NDArray[np.float32]
 
+_RMS = 0.25
 _LEAST = 1e-12
 
 
@@ -33,7 +34,7 @@ def text_features(domain: Domain, encoder: TextEncoder, cache_dir: str | Path | 
         DataError: if no item has a text.
     """
     vectors, has_text = encode_domain(domain, encoder, cache_dir)
-    vectors /= np.maximum(np.sqrt((vectors**2).mean(axis=1, keepdims=True)), _LEAST)
+    vectors *= _RMS / np.maximum(np.sqrt((vectors**2).mean(axis=1, keepdims=True)), _LEAST)
     if has_text.all():
         return vectors
     known = vectors[has_text]

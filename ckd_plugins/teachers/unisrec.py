@@ -81,6 +81,8 @@ class UniSRec(TextTeacher):
     attention_dropout: float = 0.5
     n_experts: int = 8
     adaptor_dropout: float = 0.2
+    projection: bool = True
+    """A linear layer after the encoder (:class:`SequenceModel` says why); ``False`` as published."""
     transductive: bool = True
     """Give each item of the domain a vector of its own beside its text; ``False`` for inductive fine-tuning."""
     sequence_weight: float = 1e-3
@@ -153,6 +155,7 @@ class UniSRec(TextTeacher):
             self.max_length,
             self.dropout,
             self.attention_dropout,
+            self.projection,
         )
         adaptor = (inputs.shape[1], self.n_experts, self.adaptor_dropout)
         return UniSRecModel(shape, adaptor, inputs if catalogue else None, transductive=self.transductive)

@@ -81,6 +81,8 @@ class VQRec(TextTeacher):
     dropout: float = 0.3
     attention_dropout: float = 0.3
     """Of the transformer."""
+    projection: bool = True
+    """A linear layer after the transformer (:class:`SequenceModel` says why); ``False`` as published."""
     digits: int = 32
     """Codes of an item; they divide the text vectors' size."""
     code_size: int = 256
@@ -112,6 +114,7 @@ class VQRec(TextTeacher):
             self.max_length,
             self.dropout,
             self.attention_dropout,
+            self.projection,
         )
         return VQRecModel(shape, self._fitted(), inputs if catalogue else None)
 

@@ -15,8 +15,9 @@ from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.host.data import load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.models import build_model, parameter_count
-from ckd_plugins.host.settings import DatasetPath, build_config, find_dataset, model_class
+from ckd_plugins.host.settings import DatasetPath, build_config, find_dataset
 from ckd_plugins.host.trainer import build_trainer
+from ckd_plugins.host.zoo import model_class
 from ckd_plugins.registry import Registry, get_registry
 from ckd_plugins.training.judging import judge_teacher
 from ckd_plugins.training.material import gather, item_texts
@@ -155,9 +156,7 @@ def _fit(
         handle = objective = None
         sampler = order_rows(student, splits, material, signals, config, host, registry)
         if reader is not None:
-            handle, objective = make_student(
-                student, reader, signals, material, config, registry, int(host["seed"])
-            )
+            handle, objective = make_student(student, reader, signals, material, config, registry, int(host["seed"]))
             run.reader = reader.name
         advance = stack.enter_context(reporter.task(_title(run), int(host["epochs"])))
         watcher = Watcher(run, registry, handle, sampler, objective, advance)

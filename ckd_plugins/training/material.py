@@ -1,4 +1,4 @@
-"""What teachers are shown of a student's run: its train sequences with item texts, and the rows they are asked about."""
+"""What teachers are shown of a run: train sequences with item texts, and the rows that they are asked about."""
 
 from __future__ import annotations
 

@@ -79,9 +79,7 @@ def _difficulty(
     asked = any("teachers" in getattr(spec, "needs", ()) for spec in specs.values())
     confidence, disagreement = _teachers_view(material, signals) if asked and signals else (None, None)
     at = material.instances
-    evidence = Evidence(
-        at.flat, at.start, at.stop, at.target, material.domain.popularity, confidence, disagreement
-    )
+    evidence = Evidence(at.flat, at.start, at.stop, at.target, material.domain.popularity, confidence, disagreement)
     measures = {name: np.asarray(spec.load()(evidence), np.float64) for name, spec in specs.items()}
     return combine(measures, curriculum.difficulty, direction=curriculum.direction)
 

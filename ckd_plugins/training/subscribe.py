@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ckd_plugins.errors import PluginError, UnknownNameError
-from ckd_plugins.host.models import register_student
+from ckd_plugins.host.zoo import register_student
 from ckd_plugins.registry import Registry
 
 __all__ = ["student_defaults"]

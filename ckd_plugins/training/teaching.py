@@ -87,9 +87,7 @@ def read_pretraining(config: CkdConfig, data_path: str | None) -> list[Domain]:
         columns = found.columns("item")
         fields = [f for f in config.text.fields if f in columns]
         order = "timestamp" if "timestamp" in found.columns("inter") else None
-        domains.append(
-            read_atomic(found.folder, text_fields=fields or None, leave_one_out=False, order_field=order)
-        )
+        domains.append(read_atomic(found.folder, text_fields=fields or None, leave_one_out=False, order_field=order))
     return domains
 
 

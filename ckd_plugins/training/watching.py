@@ -1,4 +1,4 @@
-"""What happens at the edges of an epoch: order and candidates are told the epoch, terms are logged, observers called."""
+"""The edges of an epoch: order and candidates are told the epoch, terms are logged, observers called."""
 
 from __future__ import annotations
 

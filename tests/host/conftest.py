@@ -52,7 +52,9 @@ def prepare(tmp_path: Path) -> Callable[..., Prepared]:
 def write_dataset(tmp_path: Path) -> Callable[..., Path]:
     """``write_dataset("shop", inter=[(user, item, time), ...])``: a folder of atomic files."""
 
-    def make(name: str, rows: list[tuple[Any, ...]], header: str = "user_id:token\titem_id:token\ttimestamp:float") -> Path:
+    def make(
+        name: str, rows: list[tuple[Any, ...]], header: str = "user_id:token\titem_id:token\ttimestamp:float"
+    ) -> Path:
         folder = tmp_path / "data" / name
         folder.mkdir(parents=True)
         lines = [header, *("\t".join(map(str, row)) for row in rows)]

@@ -1,4 +1,4 @@
-"""The host layer against stock RecBole in its own, legacy environment; ``data/stock_metrics.json`` says how recorded."""
+"""The host layer against stock RecBole in its legacy environment; ``data/stock_metrics.json`` says how recorded."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ PUBLISHED = {
 
 def test_names_and_shapes_are_those_of_the_published_checkpoint() -> None:
     """UniSRec-FHCKM-300.pth could not be loaded otherwise."""
-    teacher = UniSRec(hidden_size=300)
+    teacher = UniSRec(hidden_size=300, projection=False)
     pretrained = teacher._network(torch.zeros(3, 768), catalogue=False)
     assert {k: tuple(v.shape) for k, v in pretrained.state_dict().items()} == PUBLISHED
     catalogue = teacher._network(torch.zeros(3, 768), catalogue=True).state_dict()
@@ -65,7 +65,7 @@ def test_scores_are_the_equations_of_the_transductive_form(domain: Domain, words
         instances = domain.test_instances()
         history = torch.from_numpy(instances.history(3).astype(np.int64) + 1)
         f = model.LayerNorm(v[history] + model.position_embedding.weight[: len(history)])
-        s = model.trm_encoder(f[None])[0, -1]
+        s = model.projection(model.trm_encoder(f[None])[0, -1])
         wanted = torch.cosine_similarity(s[None], v[1:])
     scores = teacher.encode(instances, [3]) @ teacher.item_factors(domain).T
     np.testing.assert_allclose(scores[0], wanted.numpy(), atol=1e-5)

@@ -30,6 +30,8 @@ class Shape:
     max_length: int
     dropout: float
     attention_dropout: float
+    projection: bool
+    """A linear layer after a transformer."""
 
 
 class SequenceModel(nn.Module, ABC):
@@ -37,6 +39,10 @@ class SequenceModel(nn.Module, ABC):
 
     Parameters are named as in RecBole's SASRec (``position_embedding``, ``LayerNorm``, ``trm_encoder``); a recurrent
     encoder is ``gru_encoder`` and has no positions.
+
+    A transformer's state holds its newest item through the residual connections, and states are scored against those same
+    item vectors: the item just chosen comes out on top, though hardly anyone chooses it again. A projection of the state
+    takes that off (a recurrent encoder ends in such a layer anyway).
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -53,7 +59,9 @@ class SequenceModel(nn.Module, ABC):
                 shape.dropout,
                 shape.attention_dropout,
             )
+            self.projection = nn.Linear(shape.hidden_size, shape.hidden_size) if shape.projection else nn.Identity()
         else:
+            self.projection = nn.Identity()
             self.position_embedding = None
             self.gru_encoder = GRUEncoder(shape.n_layers, shape.hidden_size, shape.inner_size, shape.dropout)
 
@@ -88,7 +96,7 @@ class SequenceModel(nn.Module, ABC):
         if self.position_embedding is not None:
             embedded = embedded + self.position_embedding.weight[: embedded.shape[1]]
         encoder = self.trm_encoder if self.position_embedding is not None else self.gru_encoder
-        return cast(Tensor, encoder(self.dropout(self.LayerNorm(embedded))))
+        return cast(Tensor, self.projection(encoder(self.dropout(self.LayerNorm(embedded)))))
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that fine-tuning of a pre-trained model keeps: positions and encoder."""

@@ -1,0 +1,112 @@
+"""RecBole's models by name, and students of others made known to RecBole."""
+
+from __future__ import annotations
+
+import ast
+import importlib.machinery
+import importlib.util
+import sys
+import types
+import warnings
+from pathlib import Path
+
+from ckd_plugins.errors import EnvironmentProblem, PluginError, UnknownNameError
+from ckd_plugins.host.compat import anomaly_mode_kept, prepare
+
+__all__ = ["model_class", "model_names", "recbole_folder", "register_student", "registered_students"]
+
+_PACKAGES = {
+    "GENERAL": "general_recommender",
+    "TRADITIONAL": "general_recommender",
+    "CONTEXT": "context_aware_recommender",
+    "SEQUENTIAL": "sequential_recommender",
+    "KNOWLEDGE": "knowledge_aware_recommender",
+    "DECISIONTREE": "exlib_recommender",
+}
+"""Where RecBole keeps the models of each of its types."""
+
+_registered: dict[str, type] = {}
+
+
+def recbole_folder() -> Path:
+    """Where the installed RecBole package lies; it is not imported.
+
+    Raises:
+        EnvironmentProblem: RecBole is not installed, or not in a version that works.
+    """
+    prepare()
+    spec = importlib.util.find_spec("recbole")
+    if spec is None or spec.origin is None:
+        raise EnvironmentProblem("recbole is installed but has no files; run 'ckd doctor --fix'")
+    return Path(spec.origin).parent
+
+
+def model_names() -> list[str]:
+    """Names of all models that RecBole ships, as ``get_model`` wants them; none is imported."""
+    names: list[str] = []
+    for package in dict.fromkeys(_PACKAGES.values()):
+        for path in sorted((recbole_folder() / "model" / package).glob("[a-z]*.py")):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # their docstrings have escapes that Python does not know
+                tree = ast.parse(path.read_text(encoding="utf-8"))
+            names += [n.name for n in tree.body if isinstance(n, ast.ClassDef) and n.name.lower() == path.stem]
+    return sorted(names)
+
+
+def model_class(name: str) -> type:
+    """The class of a model that RecBole knows, its own or a registered one.
+
+    Raises:
+        UnknownNameError: no such model; names the nearest.
+        EnvironmentProblem: the model needs a package that is not installed.
+    """
+    prepare()
+    from recbole.utils import get_model
+
+    if name in _registered:
+        return _registered[name]
+    with anomaly_mode_kept():
+        try:
+            found: type = get_model(name)
+        except (ValueError, AttributeError, ImportError) as error:
+            # RecBole looks through all its packages, and importing the last one asks for lightgbm and xgboost.
+            if name in (names := model_names()):
+                raise EnvironmentProblem(f"model {name} cannot be imported: {error}; install what it needs") from error
+            raise UnknownNameError("model", name, [*names, *_registered]) from None
+    return found
+
+
+def registered_students() -> list[str]:
+    """Names of the models that :func:`register_student` made known."""
+    return sorted(_registered)
+
+
+def register_student(name: str, cls: type) -> None:
+    """Make a model class known to RecBole's ``get_model``, ``run_recbole`` and ``load_data_and_model`` by its name.
+
+    RecBole looks a model up as module ``recbole.model.<kind>_recommender.<lower-case name>``; a module object under
+    that name is all it takes. Nothing of RecBole is patched.
+
+    Raises:
+        PluginError: the class does not follow RecBole's interface, has another name, or RecBole has one of that name.
+    """
+    prepare()
+    if _registered.get(name) is cls:
+        return
+    kind = getattr(getattr(cls, "type", None), "name", None)
+    if kind not in _PACKAGES:
+        raise PluginError(
+            f"student {name!r}: {cls!r} has no RecBole model type; derive it from a recommender of "
+            f"recbole.model.abstract_recommender"
+        )
+    if cls.__name__ != name:
+        raise PluginError(f"student {name!r}: its class is named {cls.__name__!r}; RecBole finds models by class name")
+    if name not in _registered and name.lower() in {known.lower() for known in model_names()}:
+        raise PluginError(f"student {name!r}: RecBole has a model of that name; choose another")
+    # exlib's package cannot be imported without lightgbm, so a parent module is never asked for here.
+    path = f"recbole.model.{_PACKAGES[kind]}.{name.lower()}"
+    module = types.ModuleType(path, f"{name}, registered by ckd_plugins.")
+    module.__spec__ = importlib.machinery.ModuleSpec(path, loader=None)
+    setattr(module, name, cls)
+    sys.modules[path] = module
+    _registered[name] = cls
