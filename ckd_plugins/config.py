@@ -159,10 +159,14 @@ class Curriculum(_Section):
         return dict.fromkeys(names, 1.0) if isinstance(names, list | tuple) else names
 
 
+TEXT_FIELDS = ("title", "movie_title", "name", "brand", "categories", "category", "class", "genres", "genre")
+"""What item texts are called in RecBole's published datasets."""
+
+
 class Text(_Section):
     """How items are read by teachers that read text."""
 
-    fields: tuple[Name, ...] = Field(default=("title", "brand", "categories"), min_length=1)
+    fields: tuple[Name, ...] = Field(default=TEXT_FIELDS, min_length=1)
     """Columns of the ``.item`` file, joined in this order; what a dataset lacks is skipped."""
     encoder: Component = Component(name="minilm")
     """The language model."""

@@ -14,11 +14,11 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from _rst import to_markdown
 
@@ -29,6 +29,8 @@ from ckd_plugins.config import json_schema
 from ckd_plugins.registry import Registry
 
 __all__ = ["main", "pages", "render", "stale"]
+
+DOCS = Path(__file__).parent
 
 _BLOCK = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 
@@ -155,8 +157,8 @@ def commands(_: str = "") -> str:
             usage = " ".join([path, *command.collect_usage_pieces(ctx)])
             out.extend([f"{'#' * (2 + path.count(' '))} `{path}`", "", f"```text\n{usage}\n```", ""])
             out.extend([_unwrap(inspect.cleandoc(command.help or "")), ""])
-            records = [p.get_help_record(ctx) for p in command.get_params(ctx)]
-            rows = [(f"`{r[0]}`", _sentence(r[1])) for r in records if r]
+            records = [p.get_help_record(ctx) for p in command.params]
+            rows = [(f"`{r[0]}`", _sentence(r[1])) for r in records if r and r[1]]
             out.extend([_table(("option", "meaning"), rows), ""] if rows else [])
             if isinstance(command, click.Group):
                 for child in sorted(c for c in command.list_commands(ctx) if parent is not None or c in builtin):
@@ -330,7 +332,7 @@ def _attribute_docs(thing: Any) -> dict[str, str]:
 
 
 def _strings(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
-    for before, after in zip(body, body[1:], strict=False):
+    for before, after in pairwise(body):
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
             target = before.target if isinstance(before, ast.AnnAssign) else None
             if isinstance(before, ast.Assign):

@@ -9,6 +9,7 @@ __all__ = ["to_markdown"]
 
 _ROLE = re.compile(r":(?:class|func|meth|attr|data|mod|exc):`(~?)([^`<>]+)`")
 _MATH = re.compile(r":math:`([^`]+)`")
+_LITERAL = re.compile(r"(?<!`)``(?!`)")
 _DIRECTIVE = re.compile(r"^(\s*)\.\. (math|code-block)::[ \t]*(.*)$")
 
 
@@ -28,7 +29,7 @@ def to_markdown(text: str, link: Callable[[str, str], str] | None = None) -> str
     text = "\n".join(_blocks(text.split("\n")))
     # A formula may run over a line's end, and Markdown's inline mathematics may not.
     text = _MATH.sub(lambda found: f"${' '.join(found[1].split())}$", text)
-    return _ROLE.sub(role, text).replace("``", "`")
+    return _LITERAL.sub("`", _ROLE.sub(role, text))
 
 
 def _blocks(lines: list[str]) -> list[str]:

@@ -55,7 +55,7 @@ def demo(out: Path | None, students: str, quiet: bool) -> None:
     from ckd_plugins.errors import UnknownNameError
     from ckd_plugins.host.settings import find_dataset
     from ckd_plugins.study.report import write_report
-    from ckd_plugins.training.distill import distill
+    from ckd_plugins.training.entry import distill
     from ckd_plugins.training.progress import Console
 
     chosen = [name.strip() for name in students.split(",") if name.strip()]

@@ -44,7 +44,7 @@ def distill(
     if pretrain is not None:
         given["ckd.pretrain_domains"] = pretrain
     from ckd_plugins.cli.results import print_results
-    from ckd_plugins.training.distill import distill as run
+    from ckd_plugins.training.entry import distill as run
     from ckd_plugins.training.progress import Console
 
     reporter = Console(quiet)

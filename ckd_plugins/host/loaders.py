@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["row_lengths", "set_row_order", "trim_batches"]
+__all__ = ["on_batch", "row_lengths", "set_row_order", "trim_batches"]
 
 
 def _inner(loader: Any) -> Any:
@@ -34,6 +34,19 @@ def set_row_order(loader: Any, sampler: Iterable[int]) -> Callable[[], None]:
         batches.sampler = stock
 
     return restore
+
+
+def on_batch(loader: Any, call: Callable[[], None]) -> None:
+    """Call a function each time a train batch has been made."""
+    inner = _inner(loader)
+    stock = inner.collate_fn
+
+    def collate(index: Any) -> Any:
+        batch = stock(index)
+        call()
+        return batch
+
+    inner.collate_fn = collate
 
 
 def row_lengths(dataset: Any, config: Any) -> NDArray[np.int64] | None:
@@ -93,7 +106,7 @@ def _loss_agrees(model: Any, loader: Any, stock: Any, collate: Any, rows: list[i
                 torch.manual_seed(0)
                 np.random.seed(0)
                 loss = model.calculate_loss(make(rows).to(model.device))
-                losses.append(sum(loss) if isinstance(loss, tuple) else loss)
+                losses.append(torch.stack(loss).sum() if isinstance(loss, tuple) else loss)
     except (RuntimeError, IndexError, ValueError, AssertionError):
         return False  # the model counts on the full width
     finally:

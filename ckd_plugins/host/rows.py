@@ -140,7 +140,7 @@ def _same_history(
 ) -> NDArray[np.bool_]:
     """Whether the last ``lengths`` items of each slice are the row's own list, and nothing was cut before the cap."""
     cap = lists.shape[1]
-    same = (stop - start == lengths) | ((lengths == cap) & (stop - start > cap))
+    same: NDArray[np.bool_] = (stop - start == lengths) | ((lengths == cap) & (stop - start > cap))
     columns = np.arange(cap)
     for chunk in np.array_split(np.arange(len(stop)), max(1, len(stop) // 65536)):
         n = lengths[chunk, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["Row", "comparison", "gains"]
@@ -29,7 +29,7 @@ class Row:
 
 
 def comparison(results: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Rows of ``distill``'s results: each distinct teacher once per protocol, then students in the order given."""
+    """Rows of ``distill``'s results: each teacher once per protocol, then students in the order given."""
     teachers: dict[tuple[str, str], Row] = {}
     students: list[Row] = []
     for result in results:
@@ -59,7 +59,10 @@ def comparison(results: Sequence[Mapping[str, Any]]) -> list[Row]:
                 protocol=protocol,
             )
         )
-    return [*teachers.values(), *students]
+    shown = list(teachers.values())
+    if len({row.protocol for row in shown}) > 1:
+        shown = [replace(row, name=f"{row.name} ({row.protocol})") for row in shown]
+    return [*shown, *students]
 
 
 def gains(rows: Sequence[Row], metric: str) -> dict[str, float]:

@@ -6,17 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ckd_plugins.training.distill import distill
+    from ckd_plugins.training.entry import distill
     from ckd_plugins.training.run import Run
 
 __all__ = ["Run", "distill"]
 
-_HOME = {"Run": "run", "distill": "distill"}
+_HOME = {"Run": "run", "distill": "entry"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value  # 'distill' is also the name of its module; the function is what callers mean
-    return value
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -79,7 +79,15 @@ def _difficulty(
     asked = any("teachers" in getattr(spec, "needs", ()) for spec in specs.values())
     confidence, disagreement = _teachers_view(material, signals) if asked and signals else (None, None)
     at = material.instances
-    evidence = Evidence(at.flat, at.start, at.stop, at.target, material.domain.popularity, confidence, disagreement)
+    evidence = Evidence(
+        at.flat.astype(np.int64),
+        at.start,
+        at.stop,
+        at.target.astype(np.int64),
+        material.domain.popularity.astype(np.float64),
+        confidence,
+        disagreement,
+    )
     measures = {name: np.asarray(spec.load()(evidence), np.float64) for name, spec in specs.items()}
     return combine(measures, curriculum.difficulty, direction=curriculum.direction)
 
@@ -95,7 +103,8 @@ def _teachers_view(
     targets = torch.from_numpy(material.instances.target).long()
     confident = np.full(len(targets), np.nan)
     disputed = np.full(len(targets), np.nan)
-    for rows in torch.arange(len(targets)).split(_CHUNK):
+    for begin in range(0, len(targets), _CHUNK):
+        rows = torch.arange(begin, min(begin + _CHUNK, len(targets)))
         logits = torch.stack([_log_scores(s, rows, items) for s in signals])
         known = torch.stack([s.known(rows) for s in signals])
         share = logits.softmax(dim=-1)

@@ -9,8 +9,8 @@ from typing import Protocol
 
 __all__ = ["Advance", "Console", "Reporter", "Silent"]
 
-Advance = Callable[[int, str], None]
-"""``advance(done, note)``: how many units are done by now, and a word on how it goes."""
+Advance = Callable[[float, str], None]
+"""``advance(done, note)``: how many units are done by now, parts of one too, and a word on how it goes."""
 
 
 class Reporter(Protocol):
@@ -33,7 +33,11 @@ class Silent:
     @contextlib.contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
         """Ignore the task."""
-        yield lambda done, note="": None
+
+        def ignore(done: float, note: str) -> None:
+            return None
+
+        yield ignore
 
 
 class Console:
@@ -69,7 +73,7 @@ class Console:
         with Progress(*columns, console=self._console, transient=True) as progress:
             bar = progress.add_task(title, total=total, note="")
 
-            def advance(done: int, note: str = "") -> None:
+            def advance(done: float, note: str) -> None:
                 nonlocal last
                 last = note or last
                 progress.update(bar, completed=done, note=last)

@@ -27,6 +27,7 @@ from ckd_plugins.signals.store import Store
 from ckd_plugins.signals.writer import StoreWriter
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.texts import ReportingEncoder
 
 __all__ = ["Taught", "check_teachers", "read_pretraining", "teach"]
 
@@ -75,7 +76,7 @@ def check_teachers(config: CkdConfig, registry: Registry, texts: bool, dataset: 
         config.text.encoder.check(registry, "text_encoder")
 
 
-def read_pretraining(config: CkdConfig, data_path: str | None) -> list[Domain]:
+def read_pretraining(config: CkdConfig) -> list[Domain]:
     """Read the datasets that teachers are pre-trained on, all their interactions.
 
     Raises:
@@ -83,7 +84,7 @@ def read_pretraining(config: CkdConfig, data_path: str | None) -> list[Domain]:
     """
     domains = []
     for name in config.pretrain_domains:
-        found = find_dataset(name, data_path)
+        found = find_dataset(name)
         columns = found.columns("item")
         fields = [f for f in config.text.fields if f in columns]
         order = "timestamp" if "timestamp" in found.columns("inter") else None
@@ -110,7 +111,9 @@ def teach(
         DataError, TeacherError, SignalError: the teacher cannot learn the data, or its store is damaged.
     """
     spec = registry.get("teacher", component.name)
-    encoder = config.text.encoder.build(registry, "text_encoder") if "text" in getattr(spec, "needs", ()) else None
+    encoder = None
+    if "text" in getattr(spec, "needs", ()):
+        encoder = ReportingEncoder(config.text.encoder.build(registry, "text_encoder"), reporter)
     text = f"{encoder.identity} {material.text_hash}" if encoder is not None else ""
     host = {"encoder": encoder, "cache_dir": config.cache_dir / "texts", "seed": seed}
     identity = repr(
@@ -189,7 +192,8 @@ def _store(
     seconds: dict[str, float],
 ) -> Store:
     keys = material.instances.keys(teacher.max_length)
-    wanted = blake2b(np.unique(keys).tobytes(), digest_size=6).hexdigest()
+    # Rows without a history are in some families' train sets only, and no teacher is asked about them.
+    wanted = blake2b(np.unique(keys[keys != 0]).tobytes(), digest_size=6).hexdigest()
     path = config.cache_dir / "signals" / f"{folder.name}-{wanted}"
     provenance = Provenance(
         teacher=name,

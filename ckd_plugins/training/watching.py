@@ -29,6 +29,7 @@ class Watcher:
         self._run, self._registry, self._handle = run, registry, handle
         self._sampler, self._objective, self._advance = sampler, objective, advance
         self._note = ""
+        self._epoch, self._batches, self._batch = 0, 1, 0
         self.seconds: list[float] = []
         """Training seconds of each epoch, validation not counted."""
         self.history: list[dict[str, Any]] = []
@@ -42,6 +43,13 @@ class Watcher:
         for part in (self._sampler, self._objective):
             if part is not None:
                 part.set_epoch(epoch)
+        self._epoch, self._batches, self._batch = epoch, max(1, len(train_data)), 0
+
+    def after_batch(self) -> None:
+        """Show progress within the epoch."""
+        self._batch += 1
+        # A loader that is iterated twice an epoch must not run past its end.
+        self._advance(self._epoch + min(self._batch / self._batches, 1.0), self._note)
 
     def after_epoch(self, epoch: int, seconds: float, loss: float) -> None:
         """Log the epoch's terms."""

@@ -1,0 +1,29 @@
+"""Random states that a run depends on, kept while something else draws from them."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+__all__ = ["random_states_kept"]
+
+
+@contextlib.contextmanager
+def random_states_kept() -> Iterator[None]:
+    """Put the states of ``random``, numpy and torch back as they were.
+
+    Probing a model and training its teachers stand between a model's initialisation and its fit; a plain run has
+    neither, and must be the same run.
+    """
+    python, array = random.getstate(), np.random.get_state()
+    devices = list(range(torch.cuda.device_count()))
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(array)

@@ -1,0 +1,116 @@
+"""One run from config to result: what ``run_recbole`` does, with teachers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ckd_plugins.config import CkdConfig, load_config
+from ckd_plugins.errors import ConfigError, DataError
+from ckd_plugins.host.settings import DatasetPath, find_dataset
+from ckd_plugins.host.zoo import model_class
+from ckd_plugins.registry import Registry, get_registry
+from ckd_plugins.training.fit import fit
+from ckd_plugins.training.material import item_texts
+from ckd_plugins.training.progress import Reporter, Silent
+from ckd_plugins.training.run import Run, new_run_folder
+from ckd_plugins.training.student import check_parts
+from ckd_plugins.training.subscribe import student_defaults
+from ckd_plugins.training.teaching import check_teachers
+
+__all__ = ["distill"]
+
+
+def distill(
+    model: str | None = None,
+    dataset: str | os.PathLike[str] | None = None,
+    config_file_list: Sequence[str | os.PathLike[str]] | None = None,
+    config_dict: Mapping[str, Any] | None = None,
+    saved: bool = True,
+    queue: Any = None,
+    *,
+    teachers: Sequence[str | Mapping[str, Any]] | str | None = None,
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Train a student with what several teachers know; without teachers, train it plainly.
+
+    The first six arguments and the first four results are those of ``recbole.quick_start.run_recbole``.
+
+    Args:
+        model: a RecBole model by name, or a registered student.
+        dataset: a dataset's folder, or its name below RecBole's ``data_path``.
+        config_file_list: RecBole YAML files; their ``ckd:`` section configures the distillation.
+        config_dict: settings above the files, ``{"ckd": {...}}`` or ``"ckd.weight"`` among them. Strings are values:
+            unlike RecBole's, they are never evaluated.
+        saved: keep the best weights on disk as a RecBole checkpoint, and test those; ``False`` tests the last epoch's.
+        queue: gets the result as well, for multiprocessing.
+        teachers: shorthand for ``{"ckd": {"teachers": ...}}``.
+        reporter: shows progress; by default nothing is shown.
+
+    Returns:
+        ``best_valid_score``, ``valid_score_bigger``, ``best_valid_result``, ``test_result``, and ``ckd``: a mapping
+        with ``run_dir``, ``reader``, ``passes``, ``teachers`` (each with its own test result, seconds and whether it
+        was reused), ``seconds`` (of each stage), ``epochs``, ``parameters`` and ``history`` (terms by epoch).
+
+    Raises:
+        CkdError: a setting, the data, a teacher or the model does not allow the run; nothing is left behind then.
+
+    Example:
+        >>> from ckd_plugins import distill  # doctest: +SKIP
+        >>> result = distill("SASRec", "ml-100k", teachers=["unisrec"])  # doctest: +SKIP
+        >>> result["test_result"]["ndcg@10"]  # doctest: +SKIP
+    """
+    settings, config = load_config(config_file_list or (), config_dict)
+    if teachers is not None:
+        config = CkdConfig.parse({**config.model_dump(), "teachers": teachers})
+    model = model or settings.pop("model", None)
+    dataset = dataset or settings.pop("dataset", None)
+    if not model or not dataset:
+        raise ConfigError(f"no {'model' if not model else 'dataset'} is named; give it as argument or in a config file")
+    registry = get_registry()
+    registry.new_run()
+    found = find_dataset(dataset, settings.pop("data_path", None))
+    defaults = student_defaults(model, registry)
+    model_class(model)
+    _check(config, registry, settings, found)
+    run_dir = new_run_folder(config.run_dir, model, found.name, len(config.teachers))
+    run = Run(run_dir, model, found.name, config, dict(settings), [c.name for c in config.teachers])
+    try:
+        result = fit(run, settings, defaults, found, registry, reporter or Silent(), saved)
+    except BaseException as error:
+        # A mistake found before the first epoch leaves nothing; a run that broke later keeps what tells why.
+        if not (run_dir / "events.jsonl").exists():
+            shutil.rmtree(run_dir, ignore_errors=True)
+        else:
+            run.log("failed", reason=f"{type(error).__name__}: {error}")
+        raise
+    if queue is not None:
+        queue.put(result)
+    return result
+
+
+def _check(config: CkdConfig, registry: Registry, settings: Mapping[str, Any], dataset: DatasetPath) -> None:
+    """Everything that can be found out without reading the data."""
+    item_field = str(settings.get("ITEM_ID_FIELD", "item_id"))
+    user_field = str(settings.get("USER_ID_FIELD", "user_id"))
+    columns = dataset.columns("inter")
+    for name in (user_field, item_field):
+        if name not in columns:
+            raise DataError(
+                f"{dataset.folder / (dataset.name + '.inter')} has no column {name!r} (it has {', '.join(columns)}); "
+                f"rename it or set {'USER' if name == user_field else 'ITEM'}_ID_FIELD"
+            )
+    if not config.teachers:
+        return
+    check_parts(config, registry)
+    texts = any(item_texts(dataset, item_field, config.text.fields).values())
+    check_teachers(config, registry, texts, dataset.name)
+    for name in config.pretrain_domains:
+        other = find_dataset(name)
+        if other.folder == dataset.folder:
+            raise DataError(
+                f"pretrain_domains names the student's own dataset {dataset.name!r}: the teachers would see its "
+                f"validation and test interactions; name other domains"
+            )

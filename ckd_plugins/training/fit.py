@@ -1,0 +1,163 @@
+"""The run itself: data, teachers, student, training, test, result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from ckd_plugins.host.data import Splits, load_splits
+from ckd_plugins.host.journal import recbole_log
+from ckd_plugins.host.loaders import on_batch
+from ckd_plugins.host.models import build_model, parameter_count
+from ckd_plugins.host.randomness import random_states_kept
+from ckd_plugins.host.settings import DatasetPath, build_config
+from ckd_plugins.host.trainer import build_trainer
+from ckd_plugins.registry import Registry
+from ckd_plugins.training.judging import judge_teacher
+from ckd_plugins.training.material import Material, gather
+from ckd_plugins.training.ordering import order_rows
+from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.run import Run, write_json
+from ckd_plugins.training.student import choose_reader, make_student
+from ckd_plugins.training.teaching import Taught, read_pretraining, teach
+from ckd_plugins.training.watching import Watcher
+
+__all__ = ["fit"]
+
+
+def fit(
+    run: Run,
+    settings: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    dataset: DatasetPath,
+    registry: Registry,
+    reporter: Reporter,
+    saved: bool,
+) -> dict[str, Any]:
+    """Do a run whose settings have been checked, and return :func:`ckd_plugins.distill`'s result.
+
+    Args:
+        run: what is to be run, with an empty folder.
+        settings: RecBole's settings.
+        defaults: settings that stand below them.
+        dataset: where the data lie.
+        registry: where components are looked up and observers are told.
+        reporter: shows progress.
+        saved: as in ``run_recbole``.
+    """
+    config, seconds = run.config, _Seconds()
+    with ExitStack() as stack:
+        stack.enter_context(recbole_log(run.directory))
+        host = build_config(run.model, dataset, settings, run.directory, defaults=defaults)
+        seed = int(host["seed"])
+        with seconds("data"), reporter.task(f"read {dataset.name}", 2) as advance:
+            splits = load_splits(host)
+            advance(1, "")
+            material = gather(splits, host, dataset, config.text.fields)
+            advance(2, f"{len(splits.train_dataset)} train rows")
+        student = build_model(host, splits)
+        handle = objective = reader = None
+        with random_states_kept():
+            if config.teachers:
+                reader = choose_reader(student, splits, host, registry)
+                run.reader = reader.name
+            with seconds("teachers"):
+                pretraining = read_pretraining(config) if config.teachers else []
+                taught = [
+                    teach(component, material, pretraining, config, registry, reporter, seed)
+                    for component in config.teachers
+                ]
+            signals = [t.signal for t in taught]
+            sampler = order_rows(student, splits, material, signals, config, host, registry)
+            if reader is not None:
+                handle, objective = make_student(student, reader, signals, material, config, registry, seed)
+        advance = stack.enter_context(reporter.task(_title(run), int(host["epochs"])))
+        watcher = Watcher(run, registry, handle, sampler, objective, advance)
+        on_batch(splits.train, watcher.after_batch)
+        trainer = build_trainer(host, student, run.directory, [watcher])
+        run.log("start", model=run.model, dataset=run.dataset, teachers=run.teachers, reader=run.reader)
+        registry.notify("ckd_before_fit", run=run)
+        with seconds("fit"):
+            best_score, best_result = trainer.fit(splits.train, splits.valid, saved=saved, show_progress=False)
+        if handle is not None:
+            handle.detach()
+        with seconds("test"):
+            test_result = trainer.evaluate(splits.test, load_best_model=saved, show_progress=False)
+    seconds["epoch"] = sum(watcher.seconds) / max(1, len(watcher.seconds))
+    result = {
+        "best_valid_score": float(best_score),
+        "valid_score_bigger": host["valid_metric_bigger"],
+        "best_valid_result": _floats(best_result),
+        "test_result": _floats(test_result),
+        "ckd": {
+            "model": run.model,
+            "dataset": run.dataset,
+            "run_dir": str(run.directory),
+            "checkpoint": str(trainer.saved_model_file) if saved else None,
+            "reader": run.reader,
+            "passes": reader.passes if reader is not None else 1,
+            "protocol": _protocol(host),
+            "teachers": _teachers(taught, material, splits, host, reporter),
+            "seconds": dict(seconds),
+            "epochs": len(watcher.seconds),
+            "parameters": parameter_count(student),
+            "history": watcher.history,
+            "config": config.model_dump(mode="json"),
+            "seed": seed,
+        },
+    }
+    write_json(run.directory / "result.json", result)
+    run.log("end", test_result=result["test_result"])
+    registry.notify("ckd_after_fit", run=run, result=result)
+    return result
+
+
+class _Seconds(dict[str, float]):
+    """Seconds by stage: ``with seconds("fit"): ...``."""
+
+    def __call__(self, stage: str) -> _Seconds:
+        self._stage, self._started = stage, time.perf_counter()
+        return self
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *error: object) -> None:
+        self[self._stage] = time.perf_counter() - self._started
+
+
+def _title(run: Run) -> str:
+    return f"train {run.model}, {'distilled' if run.teachers else 'plain'}"
+
+
+def _protocol(host: Any) -> str:
+    """How RecBole ranks for this kind of model: sequential ones among all items, the others among unseen ones."""
+    if host["eval_args"]["mode"]["test"] != "full":
+        return str(host["eval_args"]["mode"]["test"])
+    return "all items" if host["MODEL_TYPE"].name == "SEQUENTIAL" else "unseen items"
+
+
+def _floats(result: Mapping[str, Any] | None) -> dict[str, float]:
+    return {name: float(value) for name, value in (result or {}).items()}
+
+
+def _teachers(
+    taught: Sequence[Taught], material: Material, splits: Splits, host: Any, reporter: Reporter
+) -> dict[str, dict[str, Any]]:
+    if not taught:
+        return {}
+    found = {}
+    with reporter.task("test the teachers", len(taught)) as advance:
+        for done, one in enumerate(taught, start=1):
+            found[one.name] = {
+                "test_result": judge_teacher(one.teacher, material, splits, host),
+                "seconds": one.seconds,
+                "reused": one.reused,
+                "folder": str(one.folder),
+                "store": str(one.store),
+                "parameters": int(getattr(one.teacher, "parameters", 0)),
+            }
+            advance(done, "")
+    return found

@@ -1,0 +1,3 @@
+"""A distillation loss after RCE-KD, as a plugin of ckd-plugins."""
+
+from __future__ import annotations

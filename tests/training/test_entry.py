@@ -1,0 +1,216 @@
+"""``distill`` end to end, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import queue
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ckd_plugins.errors import CkdError, ConfigError, DataError, StudentError, UnknownNameError
+from ckd_plugins.host.checkpoint import read_checkpoint
+from ckd_plugins.training.entry import distill
+
+from .conftest import STUDENT, write_shop
+
+Run = Callable[..., dict[str, Any]]
+FEATURES = {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 1}}
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"), [("SASRec", {}), ("LightGCN", {}), ("DeepFM", FEATURES), ("MultiVAE", {})]
+)
+def test_each_family_is_distilled_from_two_teachers(run: Run, model: str, settings: dict[str, Any]) -> None:
+    """A family whose batches lose their rows on the way would train plainly without a word."""
+    result = run(model, ["unisrec", "vqrec"], **settings)
+    about = result["ckd"]
+    last = about["history"][-1]
+    assert last["distillation_loss"] > 0
+    assert last["loss"] == pytest.approx(last["own_loss"] + last["distillation_loss"], rel=1e-4)
+    assert last["weight/unisrec"] + last["weight/vqrec"] == pytest.approx(1.0, abs=1e-4)
+    assert last["known/unisrec"] > 0.8
+    assert set(about["teachers"]) == {"unisrec", "vqrec"}
+    assert 0 <= result["test_result"]["ndcg@10"] <= 1
+
+
+def test_the_result_has_what_run_recbole_returns(run: Run) -> None:
+    """Code written for run_recbole must go on working."""
+    result = run()
+    assert set(result) == {"best_valid_score", "valid_score_bigger", "best_valid_result", "test_result", "ckd"}
+    assert result["valid_score_bigger"] is True
+    assert result["best_valid_score"] == result["best_valid_result"]["ndcg@10"]
+
+
+def test_the_signature_begins_as_run_recboles() -> None:
+    """Positional calls of run_recbole must keep their meaning."""
+    import inspect
+
+    names = list(inspect.signature(distill).parameters)
+    assert names[:6] == ["model", "dataset", "config_file_list", "config_dict", "saved", "queue"]
+
+
+def test_weight_zero_is_the_plain_run_bit_for_bit(run: Run) -> None:
+    """Probing, teachers or row ids that consume a random number would make every comparison unfair."""
+    plain, zero = run("SASRec"), run("SASRec", ["unisrec"], ckd={"weight": 0})
+    assert zero["test_result"] == plain["test_result"]
+    weights = [read_checkpoint(Path(r["ckd"]["checkpoint"]))["state_dict"] for r in (plain, zero)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_distillation_changes_the_student(run: Run) -> None:
+    """The counterpart of the test above: with a weight, something must happen."""
+    plain, taught = run("SASRec"), run("SASRec", ["unisrec"])
+    weights = [read_checkpoint(Path(r["ckd"]["checkpoint"]))["state_dict"] for r in (plain, taught)]
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_good_teacher_helps_the_student(run: Run) -> None:
+    """The whole path with the wrong rows, items or temperatures would still run; it would not help."""
+    settings = {"epochs": 4, "learning_rate": 0.003}
+    teacher = {"name": "unisrec", "finetune_epochs": 30, "hidden_size": 32}
+    plain = run("SASRec", **settings)
+    taught = run("SASRec", ckd={"teachers": [teacher], "weight": 4.0}, **settings)
+    theirs = taught["ckd"]["teachers"]["unisrec"]["test_result"]["ndcg@10"]
+    assert theirs > plain["test_result"]["ndcg@10"]
+    assert taught["test_result"]["ndcg@10"] > plain["test_result"]["ndcg@10"]
+
+
+def test_the_second_run_reuses_teacher_and_knowledge(run: Run) -> None:
+    """Teachers cost minutes; a run that trains them again wastes them."""
+    first, second = run("SASRec", ["unisrec"]), run("SASRec", ["unisrec"])
+    assert not first["ckd"]["teachers"]["unisrec"]["reused"]
+    assert second["ckd"]["teachers"]["unisrec"]["reused"]
+    assert second["test_result"] == first["test_result"]
+
+
+def test_another_family_reads_the_same_store(run: Run) -> None:
+    """Knowledge is keyed by tokens and histories, not by a family's row numbers."""
+    first, second = run("SASRec", ["unisrec"]), run("LightGCN", ["unisrec"])
+    assert second["ckd"]["teachers"]["unisrec"]["store"] == first["ckd"]["teachers"]["unisrec"]["store"]
+    assert second["ckd"]["teachers"]["unisrec"]["reused"]
+
+
+@pytest.mark.parametrize("change", ["options", "seed", "domains", "data"])
+def test_what_decides_a_teacher_makes_another_one(run: Run, tmp_path: Path, change: str) -> None:
+    """A stale teacher taken from the cache would silently answer for other data."""
+    other = write_shop(tmp_path / "data", "other", seed=5)
+    first = run("SASRec", ["unisrec"])
+    changed = {
+        "options": lambda: run("SASRec", ckd={"teachers": [{"name": "unisrec", "finetune_epochs": 1, "hidden_size": 16}]}),
+        "seed": lambda: run("SASRec", ["unisrec"], seed=1),
+        "domains": lambda: run("SASRec", ["unisrec"], ckd={"pretrain_domains": [str(other)]}),
+        "data": lambda: run("SASRec", ["unisrec"], user_inter_num_interval="[8,inf)"),
+    }[change]()
+    folders = [r["ckd"]["teachers"]["unisrec"]["folder"] for r in (first, changed)]
+    assert folders[0] != folders[1]
+    assert not changed["ckd"]["teachers"]["unisrec"]["reused"]
+
+
+def test_a_curriculum_starts_with_the_easy_rows(run: Run) -> None:
+    """A curriculum that is configured but not installed draws every row in every epoch."""
+    result = run("SASRec", ["unisrec"], ckd={"curriculum": {"epochs": 2}}, epochs=3)
+    rows = [entry["rows"] for entry in result["ckd"]["history"]]
+    assert rows[0] < rows[1] < rows[2]
+    assert result["ckd"]["history"][-1]["competence"] == 1.0
+
+
+def test_a_curriculum_by_the_teachers_opinion(run: Run) -> None:
+    """Difficulties that ask the teachers need their knowledge before the first epoch."""
+    measures = {"teacher_confidence": 0.5, "teacher_disagreement": 0.5}
+    result = run("BPR", ["unisrec", "vqrec"], ckd={"curriculum": {"difficulty": measures, "epochs": 2}})
+    assert result["ckd"]["history"][0]["rows"] < result["ckd"]["history"][1]["rows"]
+
+
+def test_nothing_is_written_outside_run_and_cache(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RecBole litters the working directory."""
+    elsewhere = tmp_path / "cwd"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    result = run("SASRec", ["unisrec"])
+    assert list(elsewhere.iterdir()) == []
+    folder = Path(result["ckd"]["run_dir"])
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"SASRec.pth", "events.jsonl", "recbole.log", "recbole.yaml", "result.json", "tensorboard"}
+    assert json.loads((folder / "result.json").read_text())["test_result"] == result["test_result"]
+    events = [json.loads(line)["event"] for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert events == ["start", "epoch", "validation", "epoch", "validation", "end"]
+
+
+def test_the_checkpoint_holds_no_teacher(run: Run) -> None:
+    """What is served is the student alone, at the student's size."""
+    plain, taught = run("SASRec"), run("SASRec", ["unisrec", "vqrec"])
+    keys = [set(read_checkpoint(Path(r["ckd"]["checkpoint"]))["state_dict"]) for r in (plain, taught)]
+    assert keys[0] == keys[1]
+    sizes = [Path(r["ckd"]["checkpoint"]).stat().st_size for r in (plain, taught)]
+    assert abs(sizes[0] - sizes[1]) < 2000
+
+
+def test_the_result_goes_to_the_queue_too(shop: Path, tmp_path: Path) -> None:
+    """run_recbole is called with a queue by multiprocessing code."""
+    channel: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    ckd = {"run_dir": str(tmp_path / "runs")}
+    result = distill("BPR", shop, None, {**STUDENT, "ckd": ckd}, False, channel)
+    assert channel.get_nowait() is result
+    assert result["ckd"]["checkpoint"] is None
+
+
+def test_config_files_are_read(shop: Path, tmp_path: Path) -> None:
+    """RecBole users keep their settings in YAML."""
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        f"model: BPR\ndataset: {shop}\nepochs: 1\nembedding_size: 8\ngpu_id: ''\n"
+        f"learning_rate: 1e-2\nckd:\n  run_dir: {tmp_path / 'runs'}\n"
+    )
+    result = distill(config_file_list=[config])
+    assert result["ckd"]["model"] == "BPR"
+    assert result["ckd"]["epochs"] == 1
+
+
+BAD: list[tuple[str, dict[str, Any], type[CkdError], str]] = [
+    ("teacher", {"teachers": ["unisrek"]}, UnknownNameError, r"unknown teacher 'unisrek'; did you mean 'unisrec'\?"),
+    ("option", {"ckd": {"teachers": [{"name": "unisrec", "finetune_epoks": 1}]}}, ConfigError, "unknown option .finetune_epoks. of teacher 'unisrec'; did you mean .finetune_epochs."),
+    ("setting", {"ckd": {"wieght": 1}}, ConfigError, r"unknown setting 'ckd.wieght'; did you mean 'weight'\?"),
+    ("loss", {"teachers": ["unisrec"], "ckd": {"loss": "kll"}}, UnknownNameError, "unknown loss 'kll'"),
+    ("encoder", {"ckd": {"teachers": ["unisrec"], "text": {"encoder": "bert"}}}, UnknownNameError, "text encoder 'bert'"),
+    ("model", {"model": "SASReck"}, UnknownNameError, r"unknown model 'SASReck'; did you mean 'SASRec'\?"),
+    ("student", {"model": "Pop", "teachers": ["unisrec"]}, StudentError, "Pop cannot be a student: .*; it can be a teacher"),
+    ("filter", {"user_inter_num_interval": "[99,inf)"}, DataError, "dataset 'shop'.*user_inter_num_interval"),
+    ("pretrain", {"teachers": ["unisrec"], "ckd": {"pretrain_domains": ["/nowhere/d"]}}, DataError, "'/nowhere/d' not found"),
+]
+
+
+@pytest.mark.parametrize(("what", "call", "kind", "message"), BAD, ids=[b[0] for b in BAD])
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    run: Run, tmp_path: Path, what: str, call: dict[str, Any], kind: type[CkdError], message: str
+) -> None:
+    """A traceback, or half a run folder, is what RecBole leaves."""
+    with pytest.raises(kind, match=message) as caught:
+        run(**{"model": "SASRec", **call})
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "runs").glob("*"))
+    assert not list((tmp_path / "cache").glob("teachers/*"))
+
+
+def test_a_text_teacher_needs_texts(run: Run, tmp_path: Path) -> None:
+    """Encoding empty strings would give every item the same vector."""
+    bare = write_shop(tmp_path / "data", "bare", texts=False)
+    with pytest.raises(DataError, match=r"teacher 'unisrec' reads item texts and dataset 'bare' has none"):
+        run("SASRec", ["unisrec"], dataset=bare)
+
+
+def test_a_missing_token_column_is_named(run: Run, shop: Path) -> None:
+    """RecBole raises a KeyError from pandas."""
+    path = shop / "shop.inter"
+    path.write_text(path.read_text().replace("item_id:token", "article:token", 1))
+    with pytest.raises(DataError, match=r"shop\.inter has no column 'item_id' \(it has user_id, article, timestamp\)"):
+        run("BPR")
+
+
+def test_the_students_own_domain_may_not_pretrain(run: Run, shop: Path) -> None:
+    """Pre-training reads all interactions, the test targets among them."""
+    with pytest.raises(DataError, match="would see its validation and test interactions"):
+        run("SASRec", ["unisrec"], ckd={"pretrain_domains": [str(shop)]})
