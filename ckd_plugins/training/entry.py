@@ -20,7 +20,7 @@ from ckd_plugins.training.student import check_parts
 from ckd_plugins.training.subscribe import student_defaults
 from ckd_plugins.training.teaching import check_teachers
 
-__all__ = ["distill"]
+__all__ = ["check_run", "distill"]
 
 
 def distill(
@@ -74,7 +74,7 @@ def distill(
     found = find_dataset(dataset, settings.pop("data_path", None))
     defaults = student_defaults(model, registry)
     model_class(model)
-    _check(config, registry, settings, found)
+    check_run(config, registry, settings, found)
     run_dir = new_run_folder(config.run_dir, model, found.name, len(config.teachers))
     run = Run(run_dir, model, found.name, config, dict(settings), [c.name for c in config.teachers])
     try:
@@ -91,8 +91,12 @@ def distill(
     return result
 
 
-def _check(config: CkdConfig, registry: Registry, settings: Mapping[str, Any], dataset: DatasetPath) -> None:
-    """Everything that can be found out without reading the data."""
+def check_run(config: CkdConfig, registry: Registry, settings: Mapping[str, Any], dataset: DatasetPath) -> None:
+    """Find out what can be found out without reading the data.
+
+    Raises:
+        CkdError: a column, a component or a teacher's needs are not met.
+    """
     item_field = str(settings.get("ITEM_ID_FIELD", "item_id"))
     user_field = str(settings.get("USER_ID_FIELD", "user_id"))
     columns = dataset.columns("inter")

@@ -1,0 +1,77 @@
+"""Teachers trained and asked ahead of any student."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ckd_plugins.config import load_config
+from ckd_plugins.errors import ConfigError
+from ckd_plugins.host.data import load_splits
+from ckd_plugins.host.journal import recbole_log
+from ckd_plugins.host.settings import build_config, find_dataset
+from ckd_plugins.registry import get_registry
+from ckd_plugins.training.entry import check_run
+from ckd_plugins.training.judging import judge_teacher
+from ckd_plugins.training.material import gather
+from ckd_plugins.training.progress import Reporter, Silent
+from ckd_plugins.training.teaching import read_pretraining, teach
+
+__all__ = ["prepare_teachers"]
+
+_ALL_PREFIXES = "SASRec"
+"""The family whose rows are every prefix of every train sequence: what it asks covers what the others ask."""
+_PROTOCOL = {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full", "group_by": "user"}
+
+
+def prepare_teachers(
+    dataset: str | os.PathLike[str],
+    config_file_list: Sequence[str | os.PathLike[str]] | None = None,
+    config_dict: Mapping[str, Any] | None = None,
+    *,
+    reporter: Reporter | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Pre-train, fine-tune and cache the teachers of a config, so that students find them.
+
+    The data are split by leaving each user's last two interactions out; a student with another split, filter or seed
+    trains teachers of its own.
+
+    Args:
+        dataset: as in :func:`ckd_plugins.distill`.
+        config_file_list: as there.
+        config_dict: as there.
+        reporter: shows progress.
+
+    Returns:
+        By teacher: ``folder``, ``store``, ``reused``, ``seconds`` by stage, ``instances`` and ``test_result``.
+
+    Raises:
+        CkdError: as in :func:`ckd_plugins.distill`.
+    """
+    settings, config = load_config(config_file_list or (), config_dict)
+    if not config.teachers:
+        raise ConfigError("no teacher is named; give at least one")
+    registry, reporter = get_registry(), reporter or Silent()
+    found = find_dataset(dataset, settings.pop("data_path", None))
+    check_run(config, registry, settings, found)
+    with tempfile.TemporaryDirectory(prefix="ckd-") as scratch, recbole_log(Path(scratch)):
+        given = {"eval_args": _PROTOCOL, "metrics": ["Recall", "NDCG"], "valid_metric": "NDCG@10", **settings}
+        host = build_config(_ALL_PREFIXES, found, given, Path(scratch))
+        splits = load_splits(host)
+        material = gather(splits, host, found, config.text.fields)
+        pretraining = read_pretraining(config)
+        prepared: dict[str, dict[str, Any]] = {}
+        for component in config.teachers:
+            one = teach(component, material, pretraining, config, registry, reporter, int(host["seed"]))
+            prepared[one.name] = {
+                "folder": str(one.folder),
+                "store": str(one.store),
+                "reused": one.reused,
+                "seconds": one.seconds,
+                "instances": len(material.instances),
+                "test_result": judge_teacher(one.teacher, material, splits, host),
+            }
+    return prepared
