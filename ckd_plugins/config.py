@@ -30,6 +30,7 @@ from ckd_plugins.errors import ConfigError
 from ckd_plugins.specs import Spec
 
 __all__ = [
+    "TEXT_FIELDS",
     "CkdConfig",
     "Component",
     "Curriculum",
@@ -104,6 +105,14 @@ class Component(_Section):
         factory = self._load(registry, kind)
         return read_options(factory).check(self._called(kind), self.options, set(host))
 
+    def resolve(self, registry: Lookup, kind: str, host: Iterable[str] = ()) -> dict[str, Any]:
+        """All options that are in force, defaults included: what decides what the component does.
+
+        Arguments and errors are those of :meth:`check`.
+        """
+        hidden = set(host)
+        return {**read_options(self._load(registry, kind)).defaults(hidden), **self.check(registry, kind, hidden)}
+
     def build(self, registry: Lookup, kind: str, **host: Any) -> Any:
         """Build the component: its factory, called with the options.
 
@@ -173,12 +182,12 @@ class Text(_Section):
 
 
 class Speed(_Section):
-    """What makes training faster without changing what is learnt."""
+    """What makes training faster."""
 
     trim: Flag = True
-    """Cut each batch to its longest sequence."""
+    """Cut each batch to its longest sequence, for models of which a check finds that it changes nothing."""
     bucket: Flag = True
-    """Draw rows of similar length into one batch."""
+    """Draw rows of similar length into one batch. Which rows share a batch changes, and with it in-batch candidates."""
 
 
 class CkdConfig(_Section):
@@ -207,7 +216,7 @@ class CkdConfig(_Section):
     cache_dir: Path = Field(default_factory=lambda: default_cache_dir())
     """Keeps what is costly to compute: item vectors, teachers, their signals. ``CKD_CACHE`` sets another default."""
     speed: Speed = Speed()
-    """What makes training faster without changing what is learnt."""
+    """What makes training faster."""
 
     @field_validator("teachers", mode="before", json_schema_input_type=Component | list[Component])
     @classmethod

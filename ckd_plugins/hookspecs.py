@@ -144,7 +144,7 @@ def ckd_register_text_encoders() -> Iterable[specs.TextEncoderSpec]:
 
 @hookspec
 def ckd_register_commands() -> Iterable[specs.CommandSpec]:
-    """Sub-commands of ``ckd``. Fires once, when the command line starts.
+    """Sub-commands of ``ckd``. Fires once, at start-up.
 
     Example:
         >>> from ckd_plugins import CommandSpec, hookimpl

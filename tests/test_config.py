@@ -9,7 +9,15 @@ import pytest
 import yaml
 
 from ckd_plugins import ConfigError, LossSpec, TextEncoderSpec, UnknownNameError
-from ckd_plugins.config import CkdConfig, Component, Curriculum, default_cache_dir, json_schema, load_config
+from ckd_plugins.config import (
+    TEXT_FIELDS,
+    CkdConfig,
+    Component,
+    Curriculum,
+    default_cache_dir,
+    json_schema,
+    load_config,
+)
 
 KNOWN = (
     "teachers, candidates, integrator, loss, weight, temperature, curriculum, pretrain_domains, text, run_dir, "
@@ -90,7 +98,7 @@ def test_defaults_are_the_documented_ones():
         "temperature": 1.0,
         "curriculum": None,
         "pretrain_domains": [],
-        "text": {"fields": ["title", "brand", "categories"], "encoder": "minilm"},
+        "text": {"fields": list(TEXT_FIELDS), "encoder": "minilm"},
         "run_dir": "ckd_runs",
         "cache_dir": "",
         "speed": {"trim": True, "bucket": True},

@@ -52,7 +52,7 @@ def demo(out: Path | None, students: str, quiet: bool) -> None:
     from ckd_plugins.cli.results import print_results
     from ckd_plugins.config import CkdConfig
     from ckd_plugins.domains.movielens import split_by_genre
-    from ckd_plugins.errors import UnknownNameError
+    from ckd_plugins.errors import ConfigError, UnknownNameError
     from ckd_plugins.host.settings import find_dataset
     from ckd_plugins.study.report import write_report
     from ckd_plugins.training.entry import distill
@@ -62,6 +62,8 @@ def demo(out: Path | None, students: str, quiet: bool) -> None:
     for name in chosen:
         if name not in STUDENTS:
             raise UnknownNameError("demo student", name, STUDENTS)
+    if not chosen:
+        raise ConfigError(f"--students names none; choose from {', '.join(STUDENTS)}")
     started = time.perf_counter()
     config = CkdConfig()
     out = out or config.run_dir / time.strftime("demo-%Y%m%d-%H%M%S")

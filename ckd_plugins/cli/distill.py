@@ -21,7 +21,7 @@ __all__ = ["distill"]
 @click.option("--config", "-c", "files", multiple=True, type=click.Path(), help="RecBole YAML with a ckd: section.")
 @click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="A setting: epochs=20, ckd.weight=4.")
 @click.option("--plain", is_flag=True, help="Train the model plainly as well, to compare with.")
-@click.option("--report", type=click.Path(path_type=Path), help="Write a comparison as HTML to this file.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a comparison as HTML.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def distill(
@@ -52,15 +52,15 @@ def distill(
     if plain:
         results.append(run(model, dataset, files, given, teachers=(), reporter=reporter))
     results.append(run(model, dataset, files, given, teachers=teachers, reporter=reporter))
-    if report is not None:
+    if as_json:
+        click.echo(json.dumps(results if plain else results[0], indent=2))
+    else:
+        print_results(results)
+        click.echo(f"Run folder: {results[-1]['ckd']['run_dir']}")
+    if report is not None:  # last, so that a report that cannot be written takes nothing away
         from ckd_plugins.study.report import write_report
 
         write_report(report, results, title=f"{model} on {results[-1]['ckd']['dataset']}")
-    if as_json:
-        click.echo(json.dumps(results if plain else results[0], indent=2))
-        return
-    print_results(results)
-    click.echo(f"Run folder: {results[-1]['ckd']['run_dir']}")
 
 
 def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def list_teachers(as_json: bool) -> None:
         (r.spec.name, ", ".join(getattr(r.spec, "needs", ())), r.spec.summary)
         for r in get_registry().records("teacher")
     ]
-    folders = sorted((default_cache_dir() / "teachers").glob("*/config.json"))
+    # A name that begins with a dot is half written.
+    folders = sorted((default_cache_dir() / "teachers").glob("[!.]*/config.json"))
     if as_json:
         listed = [{"name": name, "needs": needs, "summary": summary} for name, needs, summary in known]
         click.echo(json.dumps({"teachers": listed, "cached": [str(f.parent) for f in folders]}, indent=2))

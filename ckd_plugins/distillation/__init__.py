@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ckd_plugins.distillation.candidates import Candidates, CandidateSource
     from ckd_plugins.distillation.integrators import Integrator, Opinions
     from ckd_plugins.distillation.losses import Loss
+    from ckd_plugins.distillation.numerics import masked_log_softmax
     from ckd_plugins.distillation.objective import Objective, ObjectiveOutput
     from ckd_plugins.distillation.target import Target
 
@@ -25,6 +26,7 @@ __all__ = [
     "ObjectiveOutput",
     "Opinions",
     "Target",
+    "masked_log_softmax",
 ]
 
 _HOME = {
@@ -36,6 +38,7 @@ _HOME = {
     "ObjectiveOutput": "objective",
     "Opinions": "integrators",
     "Target": "target",
+    "masked_log_softmax": "numerics",
 }
 
 

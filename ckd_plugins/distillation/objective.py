@@ -105,8 +105,9 @@ class Objective(nn.Module):
         self._names = tuple(names)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell the candidate source which epoch begins."""
-        self.candidates.set_epoch(epoch)
+        """Tell candidate source, integrator and loss which epoch begins."""
+        for part in (self.candidates, self.integrator, self.criterion):
+            part.set_epoch(epoch)
 
     def forward(self, rows: Tensor, targets: Tensor, read: Callable[[Candidates], Tensor]) -> ObjectiveOutput:
         """Work one batch.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ckd_plugins._version import __version__
-from ckd_plugins.errors import EnvironmentProblem
+from ckd_plugins.errors import ConfigError, EnvironmentProblem
 from ckd_plugins.study.pictures import bars, curves, watch
 from ckd_plugins.study.rows import comparison, gains
 
@@ -21,7 +21,7 @@ def write_report(
     *,
     title: str,
     summary: str = "",
-    metrics: Sequence[str] = ("recall@10", "ndcg@10"),
+    metrics: Sequence[str] | None = None,
     protocol: str = "",
 ) -> Path:
     """Write the comparison of several runs.
@@ -31,12 +31,17 @@ def write_report(
         results: what ``distill`` returned, in the order in which they are shown.
         title: heading.
         summary: a sentence below it.
-        metrics: which test metrics to show; the last one is drawn and decides the gain.
+        metrics: which test metrics to show; the last one is drawn and decides the gain. By default the first four of
+            the last run.
         protocol: a sentence on how the test was done.
 
     Raises:
         EnvironmentProblem: matplotlib or jinja2 is not installed.
+        ConfigError: there is nothing to report.
     """
+    if not results:
+        raise ConfigError("a report needs the result of one run at least")
+    metrics = list(metrics or list(results[-1]["test_result"])[:4])
     try:
         from jinja2 import Environment
         from markupsafe import Markup
@@ -49,7 +54,7 @@ def write_report(
     page = template.render(
         title=title,
         summary=summary,
-        metrics=list(metrics),
+        metrics=metrics,
         rows=rows,
         gains=gains(rows, metrics[-1]),
         protocol=protocol,
@@ -57,7 +62,7 @@ def write_report(
         curves=Markup(curves(results)),
         watched={result["ckd"]["model"]: Markup(watch(result)) for result in distilled},
         version=__version__,
-        seed=results[0]["ckd"]["seed"] if results else "",
+        seed=results[0]["ckd"]["seed"],
         teachers=list(dict.fromkeys(name for result in distilled for name in result["ckd"]["teachers"])),
         folders=[result["ckd"]["run_dir"] for result in results],
     )

@@ -16,25 +16,29 @@ __all__ = ["text_features"]
 
 Float32 = npt.NDArray[np.float32]
 
-_RMS = 0.25
 _LEAST = 1e-12
 
 
-def text_features(domain: Domain, encoder: TextEncoder, cache_dir: str | Path | None = None) -> Float32:
-    """Return ``float32 [n_items, dim]``, a text vector for every item, whose elements' root mean square is 1.
-
-    Language models differ in the length of their vectors: all-MiniLM's is 1, the raw [CLS] state of BERT, which UniSRec's
-    settings were found with, about 15. Short vectors drown in the position embedding at the start of training and stay
-    there: NDCG@10 of inductive UniSRec on Amazon Office is half.
+def text_features(
+    domain: Domain, encoder: TextEncoder, cache_dir: str | Path | None = None, *, size: float | None = None
+) -> Float32:
+    """Return ``float32 [n_items, dim]``, a text vector for every item.
 
     Items without text must not share one vector: a teacher could not tell them apart. Each gets the mean of the
     domain's vectors plus a deviation of ordinary length, in a direction that its token decides.
+
+    Args:
+        domain: whose items.
+        encoder: language model for the texts.
+        cache_dir: where vectors are kept between runs.
+        size: root mean square of a vector's elements, to which vectors are scaled; ``None`` leaves them as they are.
 
     Raises:
         DataError: if no item has a text.
     """
     vectors, has_text = encode_domain(domain, encoder, cache_dir)
-    vectors *= _RMS / np.maximum(np.sqrt((vectors**2).mean(axis=1, keepdims=True)), _LEAST)
+    if size is not None:
+        vectors *= size / np.maximum(np.sqrt((vectors**2).mean(axis=1, keepdims=True)), _LEAST)
     if has_text.all():
         return vectors
     known = vectors[has_text]

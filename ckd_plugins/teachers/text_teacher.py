@@ -43,26 +43,33 @@ class TextTeacher(Teacher):
 
     Training reads one window a user and uses the state after every prefix. The published recipes of UniSRec and VQ-Rec
     have one row for each prefix, which costs several times as much for the same predictions;
-    ``all_positions=False`` is theirs. Item vectors are made once a batch, for histories and targets alike.
+    ``all_positions=False`` is theirs. Of runs with 2048 predictions a step theirs was the better one on Amazon Office;
+    with 1024, and a larger UniSRec, this one caught up. Item vectors are made once a batch, for histories and targets.
     """
 
     encoder: TextEncoder | None = None
     """Language model for the texts; all-MiniLM-L6-v2 by default."""
     cache_dir: str | None = None
     """Where text vectors are kept between runs; ``None`` for nowhere."""
+    text_size: float | None = 0.1
+    """Root mean square of a text vector's elements; ``None``: as the language model gives them, as published.
+
+    Language models differ: all-MiniLM's vectors have 0.05, the raw [CLS] states of BERT, which UniSRec's settings were
+    found with, about 0.5. One size lets settings carry over from model to model. Larger ones favour the text, smaller
+    ones what is learned of single items."""
     max_length: int = 50
     """Newest items of a history that are read."""
     temperature: float = 0.07
     """Divides cosines, in training and in what students read."""
-    batch_size: int = 2048
+    batch_size: int = 1024
     """Predictions in a batch, about."""
     all_positions: bool = True
     """Train on every prefix of a window at once; ``False`` for one row a prefix, as published."""
     learning_rate: float = 1e-3
-    pretrain_epochs: int = 10
-    finetune_epochs: int = 60
+    pretrain_epochs: int = 5
+    finetune_epochs: int = 40
     """At most."""
-    patience: int = 8
+    patience: int = 5
     """Epochs of fine-tuning without a better NDCG@10 on the validation targets before it ends."""
     pretrain_seconds: float | None = None
     """Limit of time for pre-training. With one, results depend on the machine's speed."""
@@ -169,7 +176,7 @@ class TextTeacher(Teacher):
             from ckd_plugins.domains.encoders.minilm import MiniLM
 
             self.encoder = MiniLM(device=self.device)
-        return text_features(domain, self.encoder, self.cache_dir)
+        return text_features(domain, self.encoder, self.cache_dir, size=self.text_size)
 
     def _windows(self, offsets: Int64, flat: Int64, where: str) -> Windows:
         windows = next_item_windows(offsets, flat, self.max_length, all_positions=self.all_positions)

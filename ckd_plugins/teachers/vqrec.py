@@ -59,14 +59,14 @@ class VQRec(TextTeacher):
     """VQ-Rec (Hou et al., "Learning Vector-Quantized Item Representation for Transferable Recommenders", WWW 2023).
 
     Text vectors are product-quantised; an item is the mean of its codes' learned vectors, so text decides which items
-    share what, and no more. Pre-training contrasts a sequence with its next item; negatives are the batch's other targets,
-    of all domains, and for each row one semi-synthetic item whose codes are in part drawn anew.
+    share what, and no more. Pre-training contrasts a sequence with its next item; negatives are the batch's other
+    targets, of all domains, and for each row one semi-synthetic item whose codes are in part drawn anew.
 
-    Two things differ from the published program, each by a measurement or for a reason:
-    the sequence encoder is a GRU by default (``sequence_encoder="transformer"`` is theirs), which is stronger on Amazon
-    Office and keeps this teacher unlike UniSRec; and fine-tuning after pre-training applies the pre-training's codebook to
-    the new domain, so that a code means the same in both, where theirs fits another codebook and searches a permutation
-    of the codes. (Their permutation is rounded up by ``ceil``, whose gradient is 0, so it stays where it started.)
+    Two things differ from the published program. The sequence encoder is a GRU by default
+    (``sequence_encoder="transformer"`` is theirs), which is stronger on Amazon Office and keeps this teacher unlike
+    UniSRec. And fine-tuning after pre-training applies the pre-training's codebook to the new domain, so that a code
+    means the same in both, where theirs fits another codebook and searches a permutation of the codes. (Their
+    permutation is rounded up by ``ceil``, whose gradient is 0, so it stays where it started.)
     """
 
     name: ClassVar[str] = "vqrec"

@@ -71,14 +71,15 @@ def distill(
         raise ConfigError(f"no {'model' if not model else 'dataset'} is named; give it as argument or in a config file")
     registry = get_registry()
     registry.new_run()
-    found = find_dataset(dataset, settings.pop("data_path", None))
+    data_path = settings.pop("data_path", None)
+    found = find_dataset(dataset, data_path)
     defaults = student_defaults(model, registry)
     model_class(model)
-    check_run(config, registry, settings, found)
+    check_run(config, registry, settings, found, data_path)
     run_dir = new_run_folder(config.run_dir, model, found.name, len(config.teachers))
     run = Run(run_dir, model, found.name, config, dict(settings), [c.name for c in config.teachers])
     try:
-        result = fit(run, settings, defaults, found, registry, reporter or Silent(), saved)
+        result = fit(run, settings, defaults, found, registry, reporter or Silent(), saved, data_path)
     except BaseException as error:
         # A mistake found before the first epoch leaves nothing; a run that broke later keeps what tells why.
         if not (run_dir / "events.jsonl").exists():
@@ -91,7 +92,13 @@ def distill(
     return result
 
 
-def check_run(config: CkdConfig, registry: Registry, settings: Mapping[str, Any], dataset: DatasetPath) -> None:
+def check_run(
+    config: CkdConfig,
+    registry: Registry,
+    settings: Mapping[str, Any],
+    dataset: DatasetPath,
+    data_path: str | None = None,
+) -> None:
     """Find out what can be found out without reading the data.
 
     Raises:
@@ -106,13 +113,13 @@ def check_run(config: CkdConfig, registry: Registry, settings: Mapping[str, Any]
                 f"{dataset.folder / (dataset.name + '.inter')} has no column {name!r} (it has {', '.join(columns)}); "
                 f"rename it or set {'USER' if name == user_field else 'ITEM'}_ID_FIELD"
             )
+    check_parts(config, registry)
     if not config.teachers:
         return
-    check_parts(config, registry)
     texts = any(item_texts(dataset, item_field, config.text.fields).values())
     check_teachers(config, registry, texts, dataset.name)
     for name in config.pretrain_domains:
-        other = find_dataset(name)
+        other = find_dataset(name, data_path)
         if other.folder == dataset.folder:
             raise DataError(
                 f"pretrain_domains names the student's own dataset {dataset.name!r}: the teachers would see its "

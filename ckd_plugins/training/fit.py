@@ -17,7 +17,7 @@ from ckd_plugins.host.trainer import build_trainer
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.judging import judge_teacher
 from ckd_plugins.training.material import Material, gather
-from ckd_plugins.training.ordering import order_rows
+from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.run import Run, write_json
 from ckd_plugins.training.student import choose_reader, make_student
@@ -35,6 +35,7 @@ def fit(
     registry: Registry,
     reporter: Reporter,
     saved: bool,
+    data_path: str | None = None,
 ) -> dict[str, Any]:
     """Do a run whose settings have been checked, and return :func:`ckd_plugins.distill`'s result.
 
@@ -46,6 +47,7 @@ def fit(
         registry: where components are looked up and observers are told.
         reporter: shows progress.
         saved: as in ``run_recbole``.
+        data_path: where pre-training datasets are looked for by name.
     """
     config, seconds = run.config, _Seconds()
     with ExitStack() as stack:
@@ -59,12 +61,13 @@ def fit(
             advance(2, f"{len(splits.train_dataset)} train rows")
         student = build_model(host, splits)
         handle = objective = reader = None
+        check_order(student, material, config, registry)
         with random_states_kept():
             if config.teachers:
                 reader = choose_reader(student, splits, host, registry)
                 run.reader = reader.name
             with seconds("teachers"):
-                pretraining = read_pretraining(config) if config.teachers else []
+                pretraining = read_pretraining(config, data_path) if config.teachers else []
                 taught = [
                     teach(component, material, pretraining, config, registry, reporter, seed)
                     for component in config.teachers

@@ -20,9 +20,28 @@ from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
 from ckd_plugins.training.material import Material
 
-__all__ = ["order_rows"]
+__all__ = ["check_order", "order_rows"]
 
 _CHUNK = 1024
+
+
+def check_order(model: Any, material: Material, config: CkdConfig, registry: Registry) -> None:
+    """Find out before teachers are trained whether a curriculum applies.
+
+    Raises:
+        UnknownNameError: a difficulty is not registered.
+        ConfigError: the model draws users, or a measure asks teachers and there are none.
+    """
+    if config.curriculum is None:
+        return
+    if material.rows.by_user:
+        raise ConfigError(
+            f"{type(model).__name__} is trained on users, not on rows: a curriculum does not apply to it; "
+            f"set ckd.curriculum to null"
+        )
+    for name in config.curriculum.difficulty:
+        if "teachers" in getattr(registry.get("difficulty", name), "needs", ()) and not config.teachers:
+            raise ConfigError(f"difficulty {name!r} asks teachers; name at least one, or leave the measure out")
 
 
 def order_rows(
@@ -46,8 +65,6 @@ def order_rows(
     lengths = row_lengths(splits.train_dataset, host) if trimmed and config.speed.bucket else None
     curriculum = config.curriculum
     rows = len(splits.train_dataset)
-    if curriculum is not None and material.rows.by_user:
-        raise ConfigError(f"{type(model).__name__} is trained on users, not on rows: a curriculum does not apply to it")
     if curriculum is None and lengths is None:
         return None
     if curriculum is None:

@@ -55,14 +55,15 @@ def prepare_teachers(
     if not config.teachers:
         raise ConfigError("no teacher is named; give at least one")
     registry, reporter = get_registry(), reporter or Silent()
-    found = find_dataset(dataset, settings.pop("data_path", None))
-    check_run(config, registry, settings, found)
+    data_path = settings.pop("data_path", None)
+    found = find_dataset(dataset, data_path)
+    check_run(config, registry, settings, found, data_path)
     with tempfile.TemporaryDirectory(prefix="ckd-") as scratch, recbole_log(Path(scratch)):
         given = {"eval_args": _PROTOCOL, "metrics": ["Recall", "NDCG"], "valid_metric": "NDCG@10", **settings}
         host = build_config(_ALL_PREFIXES, found, given, Path(scratch))
         splits = load_splits(host)
         material = gather(splits, host, found, config.text.fields)
-        pretraining = read_pretraining(config)
+        pretraining = read_pretraining(config, data_path)
         prepared: dict[str, dict[str, Any]] = {}
         for component in config.teachers:
             one = teach(component, material, pretraining, config, registry, reporter, int(host["seed"]))

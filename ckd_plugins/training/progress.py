@@ -50,7 +50,8 @@ class Console:
     def __init__(self, quiet: bool = False) -> None:
         from rich.console import Console as Rich
 
-        self._console = Rich(stderr=True, quiet=quiet, highlight=False)
+        # Brackets of a path are no markup, and a line in a log file stays one line.
+        self._console = Rich(stderr=True, quiet=quiet, highlight=False, markup=False, soft_wrap=True)
 
     def say(self, line: str) -> None:
         """Show one line on standard error."""
@@ -64,13 +65,14 @@ class Console:
         started = time.perf_counter()
         last = ""
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
-        with Progress(*columns, console=self._console, transient=True) as progress:
+        shown = self._console.is_terminal  # elsewhere rich writes an empty line for a bar
+        with Progress(*columns, console=self._console, transient=True, disable=not shown) as progress:
             bar = progress.add_task(title, total=total, note="")
 
             def advance(done: float, note: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ckd_plugins.config import CkdConfig
+from ckd_plugins.errors import ConfigError
 
 __all__ = ["Run", "new_run_folder", "write_json"]
 
@@ -41,7 +42,11 @@ class Run:
 
 
 def new_run_folder(parent: Path, model: str, dataset: str, teachers: int) -> Path:
-    """Make ``<parent>/<date>-<time>-<model>-<dataset>-<plain|distilled>``; parallel runs get folders of their own."""
+    """Make ``<parent>/<date>-<time>-<model>-<dataset>-<plain|distilled>``; parallel runs get folders of their own.
+
+    Raises:
+        ConfigError: the folder cannot be made.
+    """
     kind = "distilled" if teachers else "plain"
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{model}-{dataset}-{kind}"
     for attempt in range(1000):
@@ -49,9 +54,13 @@ def new_run_folder(parent: Path, model: str, dataset: str, teachers: int) -> Pat
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
+            if not folder.is_dir():
+                raise ConfigError(f"run_dir {str(parent)!r} is not a folder; set ckd.run_dir to one") from None
             continue
+        except OSError as error:
+            raise ConfigError(f"run_dir {str(parent)!r} cannot be written: {error}; set ckd.run_dir") from error
         return folder
-    raise FileExistsError(f"{parent} has a thousand runs named {stem}")
+    raise ConfigError(f"{parent} has a thousand runs named {stem}; set ckd.run_dir to another folder")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pkgutil import resolve_name
 from typing import Any
 
+import numpy as np
 import torch
 
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.distillation.objective import Objective
-from ckd_plugins.errors import StudentError
+from ckd_plugins.errors import ConfigError, PluginError, StudentError
 from ckd_plugins.host.data import ROW_FIELD, Splits
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
@@ -24,32 +26,45 @@ __all__ = ["check_parts", "choose_reader", "make_student"]
 
 
 def check_parts(config: CkdConfig, registry: Registry) -> None:
-    """Check names and options of everything that distillation is made of, before anything runs.
+    """Build everything that distillation is made of once, before anything runs, so that a mistake shows at once.
 
     Raises:
         UnknownNameError: something is not registered under its name.
-        ConfigError: an option is unknown or wrong.
+        ConfigError: an option is unknown or refused, or the parts do not fit the teachers.
     """
-    config.candidates.check(registry, "candidates", host=("seed",))
-    config.integrator.check(registry, "integrator")
-    config.loss.check(registry, "loss", host=("tau",))
     if config.curriculum is not None:
-        config.curriculum.schedule.check(registry, "schedule")
+        config.curriculum.schedule.build(registry, "schedule", until=1.0)
         for name in config.curriculum.difficulty:
-            registry.get("difficulty", name)
+            spec = registry.get("difficulty", name)
+            if "teachers" in getattr(spec, "needs", ()) and not config.teachers:
+                raise ConfigError(f"difficulty {name!r} asks the teachers and none is named; name one or leave it out")
+    if not config.teachers:
+        return
+    names = [component.name for component in config.teachers]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ConfigError(f"teacher {twice[0]!r} is named twice; a run takes each teacher once")
+    config.candidates.build(registry, "candidates", seed=0)
+    config.integrator.build(registry, "integrator").bind(names)
+    config.loss.build(registry, "loss", tau=config.temperature)
 
 
 def choose_reader(model: Any, splits: Splits, config: Any, registry: Registry) -> Reader:
-    """Ask the plugins, the built-in one last, how scores are read out of a model.
+    """Find out how scores are read out of a model.
 
-    A small batch is drawn for the probe; random states and the loader's order are left as they were.
+    A registered student's own reader comes first, then the plugins are asked, the built-in one last. A small batch is
+    drawn for the probe; random states and the loader's order are left as they were.
 
     Raises:
         StudentError: the model cannot be a student; says why.
+        PluginError: a registered student's own reader cannot be imported.
     """
     reason = refusal(model)
     if reason is not None:
         raise StudentError(f"{type(model).__name__} cannot be a student: {reason}; it can be a teacher")
+    own = _registered_reader(model, registry)
+    if own is not None:
+        return own
     item = config["ITEM_ID_FIELD"]
     probe = Probe(
         model,
@@ -65,19 +80,38 @@ def choose_reader(model: Any, splits: Splits, config: Any, registry: Registry) -
     return reader
 
 
-def _small_batch(loader: Any, rows: int = 64) -> Any:
-    import numpy as np
+def _registered_reader(model: Any, registry: Registry) -> Reader | None:
+    name = type(model).__name__
+    spec: Any = registry.get("student", name) if name in registry.names("student") else None
+    if spec is None or spec.reader is None:
+        return None
+    try:
+        make = resolve_name(spec.reader) if isinstance(spec.reader, str) else spec.reader
+    except (ImportError, AttributeError) as error:
+        raise PluginError(f"student {name!r}: reader {spec.reader!r} cannot be imported: {error}") from error
+    reader: Reader = make(model)
+    return reader
 
+
+def _small_batch(loader: Any, rows: int = 64) -> Any:
+    """A few training rows as the model gets them, a knowledge graph's triples among their columns."""
+    # A knowledge graph's loader cannot be iterated before its trainer has set its mode.
     inner = getattr(loader, "general_dataloader", loader)
-    state, generator = np.random.get_state(), inner.generator.get_state()
-    step, batches = inner.step, inner.batch_sampler.batch_size
+    parts = [inner] if inner is loader else [inner, loader.kg_dataloader]
+    state = np.random.get_state()
+    before = [(part, part.generator.get_state(), part.batch_sampler.batch_size) for part in parts]
     try:
         with torch.random.fork_rng(devices=[]):
-            inner.batch_sampler.batch_size = min(rows, step)
-            return next(iter(loader))
+            for part in parts:
+                part.batch_sampler.batch_size = min(rows, part.step)
+            batch, *triples = (next(iter(part)) for part in parts)
+            for columns in triples:
+                batch.update(columns)
+            return batch
     finally:
-        inner.batch_sampler.batch_size = batches
-        inner.generator.set_state(generator)
+        for part, generator, size in before:
+            part.batch_sampler.batch_size = size
+            part.generator.set_state(generator)
         np.random.set_state(state)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ckd_plugins.config import parse_value
 from ckd_plugins.errors import PluginError, UnknownNameError
 from ckd_plugins.host.zoo import register_student
 from ckd_plugins.registry import Registry
@@ -34,9 +35,10 @@ def student_defaults(model: str, registry: Registry) -> dict[str, Any]:
     package, _, path = spec.defaults.partition(":")
     try:
         text = files(package).joinpath(path).read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
-    except (ImportError, OSError, yaml.YAMLError) as error:
-        raise PluginError(f"student {model!r}: defaults {spec.defaults!r} cannot be read: {error}") from error
+        values = parse_value(text)  # as RecBole reads it: 1e-3 is a number
+    except (ImportError, OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise PluginError(f"student {model!r}: defaults {spec.defaults!r} cannot be read: {reason}") from error
     if not isinstance(values, dict):
         raise PluginError(f"student {model!r}: defaults {spec.defaults!r} are no mapping of settings")
     return values

@@ -17,7 +17,7 @@ from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.domains.atomic import read_atomic
 from ckd_plugins.domains.domain import Domain
-from ckd_plugins.errors import DataError, SignalError, TeacherError
+from ckd_plugins.errors import ConfigError, DataError, SignalError, TeacherError
 from ckd_plugins.host.settings import find_dataset
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
@@ -58,9 +58,13 @@ def check_teachers(config: CkdConfig, registry: Registry, texts: bool, dataset: 
 
     Raises:
         UnknownNameError: a teacher or the text encoder is not registered.
-        ConfigError: an option is wrong, or a package is missing.
+        ConfigError: a teacher is named twice, an option is wrong, or a package is missing.
         DataError: a teacher reads texts and the dataset has none.
     """
+    names = [component.name for component in config.teachers]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"two teachers are called {twice!r}; a run can have each teacher once")
     needs_text = False
     for component in config.teachers:
         spec = registry.get("teacher", component.name)
@@ -76,15 +80,19 @@ def check_teachers(config: CkdConfig, registry: Registry, texts: bool, dataset: 
         config.text.encoder.check(registry, "text_encoder")
 
 
-def read_pretraining(config: CkdConfig) -> list[Domain]:
+def read_pretraining(config: CkdConfig, data_path: str | None = None) -> list[Domain]:
     """Read the datasets that teachers are pre-trained on, all their interactions.
+
+    Args:
+        config: names them in ``pretrain_domains``.
+        data_path: where names, as opposed to folders, are looked for.
 
     Raises:
         DataError: one does not exist or is malformed.
     """
     domains = []
     for name in config.pretrain_domains:
-        found = find_dataset(name)
+        found = find_dataset(name, data_path)
         columns = found.columns("item")
         fields = [f for f in config.text.fields if f in columns]
         order = "timestamp" if "timestamp" in found.columns("inter") else None
@@ -120,7 +128,7 @@ def teach(
         [
             __version__,
             component.name,
-            sorted(component.options.items(), key=str),
+            sorted(component.resolve(registry, "teacher", host).items()),
             material.data_hash,
             material.split_hash,
             text,

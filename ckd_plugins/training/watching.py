@@ -58,7 +58,7 @@ class Watcher:
         terms |= {"train_loss": loss, "seconds": seconds}
         if self._sampler is not None:
             terms |= {"competence": float(self._sampler.competence), "rows": float(len(self._sampler))}
-        terms.setdefault("loss", loss)
+        terms.setdefault("loss", loss / self._batches)  # a mean like the other terms; RecBole's is a sum
         self.history.append({"epoch": epoch, **terms})
         self._run.log("epoch", epoch=epoch, **terms)
         self._registry.notify("ckd_after_epoch", run=self._run, epoch=epoch, terms=terms)

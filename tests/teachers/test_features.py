@@ -27,11 +27,11 @@ def test_a_stand_in_follows_the_token(words: TextEncoder) -> None:
     np.testing.assert_allclose(one, turned[::-1], rtol=1e-6)
 
 
-def test_elements_are_near_one_whatever_the_language_model_gives(words: TextEncoder) -> None:
-    """Vectors of length 1 drown in the position embedding; half of a teacher's strength went that way."""
+def test_one_size_whatever_the_language_model_gives(words: TextEncoder) -> None:
+    """Settings of a teacher would otherwise hold for one language model only; directions must not change."""
     domain = Domain.from_interactions("d", ["u"], ["a"], texts={"a": "red shoe", "b": "hat", "c": None})
-    vectors = text_features(domain, words)
-    np.testing.assert_allclose(np.sqrt((vectors[:2] ** 2).mean(axis=1)), 1, rtol=1e-5)
+    vectors = text_features(domain, words, size=0.3)
+    np.testing.assert_allclose(np.sqrt((vectors[:2] ** 2).mean(axis=1)), 0.3, rtol=1e-5)
     np.testing.assert_allclose(
         vectors[:2] / vectors[:2, :1], (e := words.encode(["red shoe", "hat"])) / e[:, :1], rtol=1e-4
     )

