@@ -64,7 +64,8 @@ def curves(results: Sequence[Mapping[str, Any]]) -> str:
         axes.set_xlabel("epoch")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0][0].set_ylabel("validation score")
-    panels[0][0].legend(frameon=False)
+    if panels[0][0].get_legend_handles_labels()[0]:
+        panels[0][0].legend(frameon=False)
     return _svg(pyplot, figure)
 
 

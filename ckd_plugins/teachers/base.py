@@ -80,6 +80,11 @@ class Teacher(ABC):
     def digest(self) -> str:
         """Hash of the options and weights: two teachers with the same digest give the same answers."""
 
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """Number of its values, trained or taken over; what it would cost to serve it instead of a student."""
+
     @abstractmethod
     def save(self, folder: str | Path) -> None:
         """Write ``config.json`` and ``model.safetensors``; nothing is pickled."""

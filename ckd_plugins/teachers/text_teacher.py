@@ -270,6 +270,11 @@ class TextTeacher(Teacher):
         """See :meth:`Teacher.digest`."""
         return storage.weights_digest(self._config(), self._weights())
 
+    @property
+    def parameters(self) -> int:
+        """See :meth:`Teacher.parameters`; the language model is not counted, as its vectors are made once."""
+        return sum(tensor.numel() for tensor in self._weights().values())
+
     def save(self, folder: str | Path) -> None:
         """See :meth:`Teacher.save`."""
         storage.write(folder, self._config(), self._weights())

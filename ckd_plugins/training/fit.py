@@ -61,7 +61,7 @@ def fit(
             advance(2, f"{len(splits.train_dataset)} train rows")
         student = build_model(host, splits)
         handle = objective = reader = None
-        check_order(student, material, config, registry)
+        check_order(student, material, config)
         with random_states_kept():
             if config.teachers:
                 reader = choose_reader(student, splits, host, registry)
@@ -160,7 +160,7 @@ def _teachers(
                 "reused": one.reused,
                 "folder": str(one.folder),
                 "store": str(one.store),
-                "parameters": int(getattr(one.teacher, "parameters", 0)),
+                "parameters": one.teacher.parameters,
             }
             advance(done, "")
     return found

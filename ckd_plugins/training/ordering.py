@@ -25,23 +25,17 @@ __all__ = ["check_order", "order_rows"]
 _CHUNK = 1024
 
 
-def check_order(model: Any, material: Material, config: CkdConfig, registry: Registry) -> None:
+def check_order(model: Any, material: Material, config: CkdConfig) -> None:
     """Find out before teachers are trained whether a curriculum applies.
 
     Raises:
-        UnknownNameError: a difficulty is not registered.
-        ConfigError: the model draws users, or a measure asks teachers and there are none.
+        ConfigError: the model is trained on users.
     """
-    if config.curriculum is None:
-        return
-    if material.rows.by_user:
+    if config.curriculum is not None and material.rows.by_user:
         raise ConfigError(
             f"{type(model).__name__} is trained on users, not on rows: a curriculum does not apply to it; "
             f"set ckd.curriculum to null"
         )
-    for name in config.curriculum.difficulty:
-        if "teachers" in getattr(registry.get("difficulty", name), "needs", ()) and not config.teachers:
-            raise ConfigError(f"difficulty {name!r} asks teachers; name at least one, or leave the measure out")
 
 
 def order_rows(

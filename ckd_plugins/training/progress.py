@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 __all__ = ["Advance", "Console", "Reporter", "Silent"]
 
@@ -52,6 +55,7 @@ class Console:
 
         # Brackets of a path are no markup, and a line in a log file stays one line.
         self._console = Rich(stderr=True, quiet=quiet, highlight=False, markup=False, soft_wrap=True)
+        self._display: Progress | None = None
 
     def say(self, line: str) -> None:
         """Show one line on standard error."""
@@ -60,10 +64,31 @@ class Console:
     @contextlib.contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
         """Show a bar with the time left; the bar goes and one line with the time taken stays."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
         started = time.perf_counter()
         last = ""
+        with self._bars() as progress:
+            bar = progress.add_task(title, total=total, note="")
+
+            def advance(done: float, note: str) -> None:
+                nonlocal last
+                last = note or last
+                progress.update(bar, completed=done, note=last)
+
+            try:
+                yield advance
+            finally:
+                progress.remove_task(bar)
+        seconds = time.perf_counter() - started
+        self._console.print(f"{title}: {seconds:.1f} s{', ' + last if last else ''}")
+
+    @contextlib.contextmanager
+    def _bars(self) -> Iterator[Progress]:
+        """The display of all bars: a task within a task joins it, as a terminal can have but one."""
+        if self._display is not None:
+            yield self._display
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -72,14 +97,8 @@ class Console:
             TextColumn("{task.fields[note]}", markup=False),
         )
         shown = self._console.is_terminal  # elsewhere rich writes an empty line for a bar
-        with Progress(*columns, console=self._console, transient=True, disable=not shown) as progress:
-            bar = progress.add_task(title, total=total, note="")
-
-            def advance(done: float, note: str) -> None:
-                nonlocal last
-                last = note or last
-                progress.update(bar, completed=done, note=last)
-
-            yield advance
-        seconds = time.perf_counter() - started
-        self._console.print(f"{title}: {seconds:.1f} s{', ' + last if last else ''}")
+        with Progress(*columns, console=self._console, transient=True, disable=not shown) as self._display:
+            try:
+                yield self._display
+            finally:
+                self._display = None

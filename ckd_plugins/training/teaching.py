@@ -17,7 +17,7 @@ from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.domains.atomic import read_atomic
 from ckd_plugins.domains.domain import Domain
-from ckd_plugins.errors import ConfigError, DataError, SignalError, TeacherError
+from ckd_plugins.errors import DataError, SignalError, TeacherError
 from ckd_plugins.host.settings import find_dataset
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
@@ -58,13 +58,9 @@ def check_teachers(config: CkdConfig, registry: Registry, texts: bool, dataset: 
 
     Raises:
         UnknownNameError: a teacher or the text encoder is not registered.
-        ConfigError: a teacher is named twice, an option is wrong, or a package is missing.
+        ConfigError: an option is wrong, or a package is missing.
         DataError: a teacher reads texts and the dataset has none.
     """
-    names = [component.name for component in config.teachers]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ConfigError(f"two teachers are called {twice!r}; a run can have each teacher once")
     needs_text = False
     for component in config.teachers:
         spec = registry.get("teacher", component.name)

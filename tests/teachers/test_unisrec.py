@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from safetensors.numpy import load_file
 
 from ckd_plugins.domains import Domain, TextEncoder
 from ckd_plugins.teachers import UniSRec
@@ -90,3 +93,11 @@ def test_sequence_loss_has_its_weight(domain: Domain, words: TextEncoder) -> Non
         teacher = UniSRec(encoder=words, hidden_size=16, n_experts=2, pretrain_epochs=1, sequence_weight=weight)
         losses.append(teacher.pretrain([domain]).epochs[0].loss)
     assert losses[1] - losses[0] < 0.5 < 1 < losses[2] - losses[0]
+
+
+def test_parameters_are_those_of_the_saved_weights(domain: Domain, words: TextEncoder, tmp_path: Path) -> None:
+    """A report that counts a teacher too small makes serving it look cheap."""
+    teacher = UniSRec(encoder=words, hidden_size=16, n_experts=2, finetune_epochs=1)
+    teacher.finetune(domain)
+    teacher.save(tmp_path)
+    assert teacher.parameters == sum(v.size for v in load_file(tmp_path / "model.safetensors").values())

@@ -98,8 +98,10 @@ def test_another_text_is_another_text_hash(prepare: Prepare, shop: Path) -> None
 
 
 def test_families_that_split_short_users_otherwise_do_not_share_teachers(prepare: Prepare, shop: Path) -> None:
-    """RecBole trains sequential models on what it holds out for the others where a user has two or three interactions:
-    a shared teacher would have learnt the other family's targets."""
+    """A shared teacher would have learnt the other family's targets.
+
+    Where a user has two or three interactions, RecBole trains sequential models on what it holds out for the others.
+    """
     rewrite(shop / "shop.inter", lambda rows: [*rows, "short\tshop1\t1", "short\tshop2\t2"])
     sequential, general = prepare("SASRec").material, prepare("BPR").material
 

@@ -63,14 +63,32 @@ def test_a_failed_task_is_not_reported_as_done(capsys: pytest.CaptureFixture[str
 def test_a_terminal_shows_the_bar_and_the_time_left() -> None:
     """The time left is what a waiting person looks for."""
     console, screen = Console(), io.StringIO()
-    console._console = Rich(file=screen, force_terminal=True, width=100, legacy_windows=False)
+    console._console = Rich(file=screen, force_terminal=True, width=100, legacy_windows=False, markup=False)
     with console.task("train [x]", 4) as advance:
         advance(2, "valid 0.1")
+        assert console._display is not None
+        console._display.refresh()
     shown = screen.getvalue()
     assert "train [x]" in shown
     assert "2/4" in shown
     assert "-:--:--" in shown or "0:00:0" in shown
     assert "━" in shown
+
+
+def test_a_task_within_a_task_shares_the_display() -> None:
+    """Texts are encoded while a teacher is fine-tuned: rich before 14.1 raises for a second display."""
+    console, screen = Console(), io.StringIO()
+    console._console = Rich(file=screen, force_terminal=True, width=100, legacy_windows=False, highlight=False)
+    with console.task("outer", 2) as outer:
+        outer(1, "")
+        display = console._display
+        with console.task("inner", 5) as inner:
+            inner(5, "")
+            assert console._display is display
+        outer(2, "")
+    assert console._display is None
+    shown = screen.getvalue()
+    assert shown.index("inner: 0.0 s") < shown.index("outer: 0.0 s")
 
 
 def test_a_library_call_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ class Integrator(nn.Module):
     def bind(self, teachers: Sequence[str]) -> None:
         """Learn the teachers' names, in the order of ``K``. Called once, before the first batch."""
 
-    def set_epoch(self, epoch: int) -> None:  # noqa: B027 - an integrator may keep nothing from epoch to epoch
+    def set_epoch(self, epoch: int) -> None:
         """Learn which epoch begins (from 0), before its first batch."""
 
     @abstractmethod

@@ -26,7 +26,7 @@ class Loss(nn.Module):
         # A signature of our own: nn.Module's takes any option, and configurations are checked against it.
         super().__init__()
 
-    def set_epoch(self, epoch: int) -> None:  # noqa: B027 - a loss may keep nothing from epoch to epoch
+    def set_epoch(self, epoch: int) -> None:
         """Learn which epoch begins (from 0), before its first batch."""
 
     @abstractmethod

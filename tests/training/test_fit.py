@@ -1,0 +1,148 @@
+"""The run itself: what it says of itself, and what it leaves when it breaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recbole.model.general_recommender import BPR
+
+from ckd_plugins import StudentSpec, TeacherSpec, hookimpl
+from ckd_plugins.errors import TeacherError
+from ckd_plugins.registry import Registry
+from ckd_plugins.training import entry
+
+from .conftest import Recorder
+
+Run = Callable[..., dict[str, Any]]
+
+
+class BreaksInMidTraining(BPR):
+    """Raises in the loss once a number of batches is done."""
+
+    left = 0
+    error: type[BaseException] = RuntimeError
+
+    def calculate_loss(self, interaction: Any) -> Any:
+        type(self).left -= 1
+        if self.left < 0:
+            raise self.error("out of memory")
+        return super().calculate_loss(interaction)
+
+
+def no_teacher(**options: Any) -> Any:
+    raise TeacherError("this teacher cannot be built")
+
+
+class Breaking:
+    @hookimpl
+    def ckd_register_students(self) -> Iterator[StudentSpec]:
+        yield StudentSpec(name="BreaksInMidTraining", factory=BreaksInMidTraining, family="general")
+
+    @hookimpl
+    def ckd_register_teachers(self) -> Iterator[TeacherSpec]:
+        yield TeacherSpec(name="never", factory=no_teacher)
+
+
+@pytest.fixture
+def breaking(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> type[BreaksInMidTraining]:
+    registry.register(Breaking(), "breaking")
+    monkeypatch.setattr(BreaksInMidTraining, "left", 6)  # five batches of 256 an epoch: the second one breaks
+    return BreaksInMidTraining
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_run_that_breaks_keeps_what_tells_why(
+    run: Run, breaking: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """After a night's training the log is all there is to find out what happened."""
+    monkeypatch.setattr(breaking, "error", error)
+    with pytest.raises(error, match="out of memory"):
+        run("BreaksInMidTraining", epochs=3)
+    (folder,) = (tmp_path / "runs").iterdir()
+    events = [json.loads(line) for line in (folder / "events.jsonl").open()]
+    assert [event["event"] for event in events] == ["start", "epoch", "validation", "failed"]
+    assert events[-1]["reason"] == f"{error.__name__}: out of memory"
+    assert (folder / "BreaksInMidTraining.pth").is_file()
+    assert not (folder / "result.json").exists()
+
+
+def test_a_run_that_breaks_before_its_first_epoch_leaves_nothing(run: Run, breaking: Any, tmp_path: Path) -> None:
+    """Folders of runs that never were fill the list of runs."""
+    with pytest.raises(TeacherError, match="this teacher cannot be built"):
+        run("BPR", ["never"])
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_the_next_run_is_not_touched_by_a_broken_one(run: Run, breaking: Any) -> None:
+    """A logger, a patched loss or a random state that a broken run leaves behind would change its successors."""
+    first = run("BPR", ["unisrec"])
+    with pytest.raises(RuntimeError):
+        run("BreaksInMidTraining", ["unisrec"])
+    assert run("BPR", ["unisrec"])["test_result"] == first["test_result"]
+
+
+@pytest.mark.parametrize(("model", "protocol"), [("SASRec", "all items"), ("BPR", "unseen items")])
+def test_the_result_says_how_it_was_tested(run: Run, model: str, protocol: str) -> None:
+    """Metrics over all items and over unseen ones look alike and do not compare."""
+    assert run(model, epochs=1)["ckd"]["protocol"] == protocol
+
+
+def test_a_run_by_sampled_candidates_says_so(run: Run) -> None:
+    """Teachers have no such result, and the report must not pretend."""
+    by_sample = {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "uni20", "group_by": "user"}
+    result = run("BPR", ["unisrec"], epochs=1, eval_args=by_sample)
+    assert result["ckd"]["protocol"] == "uni20"
+    assert result["ckd"]["teachers"]["unisrec"]["test_result"] is None
+
+
+def test_what_the_result_tells_of_a_distilled_run(run: Run) -> None:
+    """Tables, reports and papers are made from these entries."""
+    about = run("SASRec", ["unisrec"], seed=3)["ckd"]
+    assert set(about["seconds"]) == {"data", "teachers", "fit", "test", "epoch"}
+    assert all(seconds > 0 for seconds in about["seconds"].values())
+    assert about["seconds"]["epoch"] < about["seconds"]["fit"]
+    teacher = about["teachers"]["unisrec"]
+    assert set(teacher["seconds"]) == {"finetune", "cache"}
+    assert teacher["parameters"] > 0
+    assert set(teacher["test_result"]) == {"recall@10", "ndcg@10"}
+    assert (about["seed"], about["model"], about["dataset"]) == (3, "SASRec", "shop")
+    assert about["config"]["teachers"][0]["name"] == "unisrec"
+    assert [entry["epoch"] for entry in about["history"]] == [0, 1]
+    assert all("valid_score" in entry for entry in about["history"])
+    assert about["passes"] >= 1
+
+
+def test_a_plain_run_has_no_trace_of_distillation(run: Run) -> None:
+    """'plain' in a table must mean stock RecBole."""
+    about = run("BPR", epochs=1)["ckd"]
+    assert (about["reader"], about["teachers"], about["passes"]) == (None, {}, 1)
+    assert not {name for name in about["history"][0] if "distillation" in name or "/" in name}
+
+
+def test_every_stage_reports(shop: Path, tmp_path: Path, recorder: Recorder) -> None:
+    """Minutes without a sign look like a hanging process; a bar that overshoots looks broken."""
+    section = {
+        "teachers": [{"name": "unisrec", "finetune_epochs": 2, "hidden_size": 16}],
+        "text": {"encoder": "words"},
+        "run_dir": str(tmp_path / "runs"),
+        "cache_dir": str(tmp_path / "cache"),
+    }
+    given = {"epochs": 2, "hidden_size": 16, "inner_size": 16, "gpu_id": "", "train_batch_size": 256, "ckd": section}
+    entry.distill("SASRec", shop, None, given, reporter=recorder)
+    assert list(recorder.tasks) == [
+        "read shop",
+        "fine-tune unisrec",
+        "encode 60 item texts (words)",  # within it
+        "cache unisrec",
+        "train SASRec, distilled",
+        "test the teachers",
+    ]
+    for title, steps in recorder.tasks.items():
+        done = [step for step, _ in steps]
+        assert done == sorted(done), title
+        assert done[-1] == recorder.totals[title], title
+    assert any(step % 1 for step, _ in recorder.tasks["train SASRec, distilled"])

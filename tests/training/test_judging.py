@@ -1,0 +1,102 @@
+"""A teacher's metrics against a reference that was written by hand and shares no code with RecBole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ckd_plugins.domains.keys import token_hashes
+from ckd_plugins.training import judging
+from ckd_plugins.training.judging import judge_teacher
+
+Prepare = Callable[..., Any]
+
+
+def vectors(tokens: Any) -> np.ndarray:
+    found = [np.random.default_rng(int(h)).standard_normal(16) for h in token_hashes(list(tokens))]
+    return np.array(found, np.float32).reshape(len(found), 16)
+
+
+def taste(history: np.ndarray) -> np.ndarray:
+    """What somebody likes who chose items of these vectors: the newest one most."""
+    weights = 0.5 ** np.arange(len(history))[::-1]
+    return (history * weights[:, None]).sum(0).astype(np.float32)
+
+
+def encode(instances: Any) -> np.ndarray:
+    table = vectors(instances.items)
+    return np.stack([taste(table[instances.history(row)]) for row in range(len(instances))])
+
+
+TEACHER = SimpleNamespace(encode=encode, item_factors=lambda domain: vectors(domain.items))
+
+
+def reference(shop: Path, *, masked: bool) -> dict[str, float]:
+    """Recall@10 and NDCG@10 of the last item after all others, in float64, straight from the file."""
+    rows = [line.split("\t") for line in (shop / "shop.inter").read_text().splitlines()[1:]]
+    sequences: dict[str, list[str]] = {}
+    for user, item, _ in sorted(rows, key=lambda row: (row[0], float(row[2]))):
+        sequences.setdefault(user, []).append(item)
+    catalogue = sorted({item for _, item, _ in rows})
+    index = {item: i for i, item in enumerate(catalogue)}
+    table = vectors(catalogue).astype(np.float64)
+    ranks = []
+    for sequence in sequences.values():
+        *known, target = sequence
+        scores = table @ taste(table[[index[i] for i in known]].astype(np.float32)).astype(np.float64)
+        if masked:
+            for item in set(known) - {target}:
+                scores[index[item]] = -math.inf
+        ranks.append(int((scores > scores[index[target]]).sum()))
+    hits = [rank for rank in ranks if rank < 10]
+    return {
+        "recall@10": len(hits) / len(ranks),
+        "ndcg@10": sum(1 / math.log2(rank + 2) for rank in hits) / len(ranks),
+    }
+
+
+@pytest.mark.parametrize(("model", "masked"), [("BPR", True), ("MultiVAE", True), ("SASRec", False)])
+def test_metrics_are_those_of_the_reference(prepare: Prepare, shop: Path, model: str, masked: bool) -> None:
+    """A teacher that is judged in another way than its student cannot be compared with it.
+
+    RecBole leaves out what a user has seen for general models and ranks everything for sequential ones.
+    """
+    run = prepare(model)
+    found = judge_teacher(TEACHER, run.material, run.splits, run.host)
+    # RecBole rounds to four places.
+    assert found == pytest.approx(reference(shop, masked=masked), abs=5.1e-5)
+
+
+def test_the_two_ways_differ_here(shop: Path) -> None:
+    """Otherwise the test above would show nothing about masking."""
+    seen, unseen = reference(shop, masked=False), reference(shop, masked=True)
+    assert abs(seen["ndcg@10"] - unseen["ndcg@10"]) > 0.005
+
+
+def test_a_user_that_no_teacher_knows_is_ranked_by_nobodys_taste(
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row -1 is the last user's: strangers would get somebody else's scores."""
+    run, seen = prepare("BPR"), []
+    monkeypatch.setattr(judging, "evaluate_scores", lambda config, splits, scores: seen.append(scores))
+    run.material.user_row[5] = -1
+    judge_teacher(TEACHER, run.material, run.splits, run.host)
+    found = seen[0](np.array([5, 6]))
+    assert torch.isneginf(found[0]).all()
+    assert torch.isneginf(found[1]).tolist() == [True, *[False] * (found.shape[1] - 1)]
+
+
+def test_where_nothing_is_ranked_there_is_no_result(prepare: Prepare) -> None:
+    """AUC on labels asks for scores that a ranking teacher was never trained to give."""
+    run = prepare(
+        "BPR",
+        eval_args={"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "uni20", "group_by": "user"},
+    )
+    assert judge_teacher(TEACHER, run.material, run.splits, run.host) is None

@@ -1,0 +1,216 @@
+"""A stock model made a student: its reader, its candidates, and no trace of the search for them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ckd_plugins import StudentSpec, hookimpl
+from ckd_plugins.config import CkdConfig
+from ckd_plugins.errors import CkdError, ConfigError, PluginError, StudentError, UnknownNameError
+from ckd_plugins.host.data import ROW_FIELD
+from ckd_plugins.host.journal import recbole_log
+from ckd_plugins.registry import Registry
+from ckd_plugins.signals.dense import DenseSignal
+from ckd_plugins.students.readers.base import Reader
+from ckd_plugins.training.student import check_parts, choose_reader, make_student
+
+from .conftest import add_graph
+
+Prepare = Callable[..., Any]
+PAIRS = {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 1}}
+
+
+def chosen(run: Any, registry: Registry) -> Reader:
+    return choose_reader(run.model, run.splits, run.host, registry)
+
+
+def taught(run: Any, registry: Registry, reader: Reader, **section: Any) -> tuple[Any, Any]:
+    table = torch.zeros(len(run.material.instances), len(run.material.tokens))
+    config = CkdConfig.parse({"teachers": ["unisrec"], **section})
+    return make_student(run.model, reader, [DenseSignal.from_arrays(table)], run.material, config, registry, seed=3)
+
+
+def test_a_reader_that_pays_for_each_pair_gets_a_limit(prepare: Prepare, registry: Registry) -> None:
+    """DeepFM over all targets of a batch of 2048 would be a thousand forward passes."""
+    run = prepare("DeepFM", **PAIRS)
+    reader = chosen(run, registry)
+    assert reader.max_candidates is not None
+    _, objective = taught(run, registry, reader)
+    assert objective.candidates.limit == reader.max_candidates
+    assert objective.candidates.seed == 3
+
+
+def test_a_limit_of_the_users_own_is_kept(prepare: Prepare, registry: Registry) -> None:
+    """A setting that is silently replaced cannot be studied; no limit is a setting as well."""
+    run = prepare("DeepFM", **PAIRS)
+    for limit in (7, None):
+        handle, objective = taught(
+            run, registry, chosen(run, registry), candidates={"name": "in_batch", "limit": limit}
+        )
+        handle.detach()
+        assert objective.candidates.limit == limit
+
+
+def test_the_limit_is_not_forced_upon_other_sources(prepare: Prepare, registry: Registry) -> None:
+    """They have no such option, and the run would end with a message about a setting that nobody wrote."""
+    run = prepare("DeepFM", **PAIRS)
+    handle, objective = taught(run, registry, chosen(run, registry), candidates={"name": "uniform", "n": 5})
+    handle.detach()
+    assert objective.candidates.n == 5
+
+
+def test_other_readers_take_every_target(prepare: Prepare, registry: Registry) -> None:
+    """Where the scores are one product, cutting candidates only loses knowledge."""
+    run = prepare("SASRec")
+    _, objective = taught(run, registry, chosen(run, registry))
+    assert objective.candidates.limit is None
+
+
+def states(run: Any) -> list[Any]:
+    inner = getattr(run.splits.train, "general_dataloader", run.splits.train)
+    graph = getattr(run.splits.train, "kg_dataloader", inner)
+    python, array = random.getstate(), np.random.get_state()
+    found = [torch.random.get_rng_state(), inner.generator.get_state(), graph.generator.get_state()]
+    sizes = [inner.batch_sampler.batch_size, graph.batch_sampler.batch_size, inner.step, inner.batch_size]
+    return [*(t.tolist() for t in found), sizes, python, array[1].tolist(), array[2:], run.model.training]
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"), [("SASRec", {}), ("BPR", {}), ("DeepFM", PAIRS), ("MultiVAE", {}), ("CFKG", {})]
+)
+def test_the_probe_leaves_no_trace(
+    prepare: Prepare, registry: Registry, shop: Path, model: str, settings: dict[str, Any]
+) -> None:
+    """A batch drawn from the train loader moves its generator: the plain run would have other batches."""
+    if model == "CFKG":
+        settings = add_graph(shop)
+    run = prepare(model, **settings)
+    weights = {name: value.clone() for name, value in run.model.state_dict().items()}
+    before = states(run)
+    reader = chosen(run, registry)
+    assert reader.model is run.model
+    assert states(run) == before
+    assert all(torch.equal(weights[name], value) for name, value in run.model.state_dict().items())
+
+
+def test_the_first_batch_is_the_plain_runs(prepare: Prepare, registry: Registry) -> None:
+    """What the states above are for."""
+    plain, probed = prepare("BPR", train_batch_size=64), prepare("BPR", train_batch_size=64)
+    np.random.seed(5)
+    expected = next(iter(plain.splits.train))
+    np.random.seed(5)
+    chosen(probed, registry)
+    found = next(iter(probed.splits.train))
+    for name in (ROW_FIELD, "item_id", "neg_item_id"):
+        assert torch.equal(found[name], expected[name])
+
+
+def test_a_knowledge_graph_model_is_distilled(run: Callable[..., Any], shop: Path) -> None:
+    """Its loader refuses to be iterated before the trainer has set its mode."""
+    result = run("CFKG", ["unisrec"], **add_graph(shop))
+    assert result["ckd"]["history"][-1]["distillation_loss"] > 0
+
+
+class Own(Reader):
+    """Scores of nothing, to be told apart."""
+
+    name = "own"
+
+    def scores(self, interaction: Any, positions: slice | torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+        raise AssertionError
+
+
+class Chooser:
+    def __init__(self, for_model: str) -> None:
+        self.for_model, self.asked = for_model, []
+
+    @hookimpl
+    def ckd_choose_reader(self, model: Any, probe: Any) -> Reader | None:
+        self.asked.append((type(model).__name__, probe.model is model))
+        return Own(model) if type(model).__name__ == self.for_model else None
+
+
+def test_a_plugins_reader_wins_over_the_built_in(prepare: Prepare, registry: Registry) -> None:
+    """A plugin that knows a model better than the probing does could never say so."""
+    registry.register(Chooser("SASRec"), "chooser")
+    assert isinstance(chosen(prepare("SASRec"), registry), Own)
+
+
+def test_a_plugin_that_passes_leaves_the_choice_to_the_next(prepare: Prepare, registry: Registry) -> None:
+    """One installed plugin would take all other models' readers away."""
+    chooser = Chooser("GRU4Rec")
+    registry.register(chooser, "chooser")
+    run = prepare("SASRec")
+    assert not isinstance(chosen(run, registry), Own)
+    assert chooser.asked == [("SASRec", True)]
+
+
+class Registered:
+    def __init__(self, reader: Any) -> None:
+        self.reader = reader
+
+    @hookimpl
+    def ckd_register_students(self) -> Iterator[StudentSpec]:
+        yield StudentSpec(name="BPR", factory="nobody:BPR", family="general", reader=self.reader)
+
+
+@pytest.mark.parametrize("reader", [Own, f"{__name__}:Own"])
+def test_a_registered_students_own_reader_comes_first(prepare: Prepare, registry: Registry, reader: Any) -> None:
+    """The record's field would be a promise that nothing keeps."""
+    chooser = Chooser("BPR")
+    registry.register(chooser, "chooser")
+    registry.register(Registered(reader), "registered")
+    assert isinstance(chosen(prepare("BPR"), registry), Own)
+    assert chooser.asked == []
+
+
+def test_a_registered_reader_that_cannot_be_imported_is_the_plugins_fault(prepare: Prepare, registry: Registry) -> None:
+    """ModuleNotFoundError says nothing about whose record named the module."""
+    registry.register(Registered("nobody_has_this:Reader"), "registered")
+    with pytest.raises(PluginError, match="student 'BPR': reader 'nobody_has_this:Reader' cannot be imported"):
+        chosen(prepare("BPR"), registry)
+
+
+def test_a_model_without_gradients_is_refused_with_the_reason(prepare: Prepare, registry: Registry) -> None:
+    """It would train for hours with a loss that moves nothing."""
+    with pytest.raises(StudentError, match=r"ItemKNN cannot be a student: .*; it can be a teacher"):
+        chosen(prepare("ItemKNN"), registry)
+
+
+PARTS: list[tuple[str, dict[str, Any], type[CkdError], str]] = [
+    ("loss", {"loss": "kll"}, UnknownNameError, "unknown loss 'kll'; did you mean 'kl'"),
+    ("candidates", {"candidates": {"name": "in_batch", "limit": 1}}, ConfigError, "limit must be 2 or more"),
+    ("integrator", {"integrator": {"name": "uniform", "x": 1}}, ConfigError, "unknown option 'x' of integrator"),
+    (
+        "schedule",
+        {"curriculum": {"schedule": "rooot"}},
+        UnknownNameError,
+        "unknown schedule 'rooot'; did you mean 'root'",
+    ),
+    ("difficulty", {"curriculum": {"difficulty": "hard"}}, UnknownNameError, "unknown difficulty 'hard'"),
+    ("twice", {"teachers": ["unisrec", "unisrec"]}, ConfigError, "'unisrec' is named twice"),
+]
+
+
+@pytest.mark.parametrize(("what", "section", "kind", "message"), PARTS, ids=[p[0] for p in PARTS])
+def test_wrong_parts_are_told_before_anything_runs(
+    registry: Registry, what: str, section: dict[str, Any], kind: type[CkdError], message: str
+) -> None:
+    """They are built after the teachers: a typo would cost the teachers' training first."""
+    with pytest.raises(kind, match=message):
+        check_parts(CkdConfig.parse({"teachers": ["unisrec"], **section}), registry)
+
+
+def test_no_batch_is_drawn_for_a_refused_model(prepare: Prepare, registry: Registry, tmp_path: Path) -> None:
+    """Models without a loss often have no train loader that a batch could come from."""
+    run = prepare("Pop")
+    run.splits.train.collate_fn = None
+    with recbole_log(tmp_path), pytest.raises(StudentError, match="Pop cannot be a student"):
+        chosen(run, registry)

@@ -1,0 +1,158 @@
+"""Models of other packages that subscribe to distillation, with defaults of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ckd_plugins.errors import PluginError
+from ckd_plugins.registry import Registry, using
+from ckd_plugins.training.entry import distill
+from ckd_plugins.training.subscribe import student_defaults
+
+from .conftest import BY_TIME, FAST_TEACHER, N_ITEMS, N_USERS, TestEncoders
+
+PLUGIN = """
+    from ckd_plugins import StudentSpec, hookimpl
+
+    @hookimpl
+    def ckd_register_students():
+        yield StudentSpec(name={name!r}, factory={factory!r}, family="general", defaults={defaults!r})
+"""
+MODEL = """
+    from torch import nn
+    from recbole.model.abstract_recommender import GeneralRecommender
+    from recbole.model.loss import BPRLoss
+    from recbole.utils import InputType
+
+    class {name}(GeneralRecommender):
+        input_type = InputType.PAIRWISE
+
+        def __init__(self, config, dataset):
+            super().__init__(config, dataset)
+            self.user_embedding = nn.Embedding(self.n_users, config["embedding_size"])
+            self.item_embedding = nn.Embedding(self.n_items, config["embedding_size"])
+            self.criterion = BPRLoss()
+
+        def forward(self, user, item):
+            return self.user_embedding(user), self.item_embedding(item)
+
+        def calculate_loss(self, interaction):
+            user, positive = self.forward(interaction[self.USER_ID], interaction[self.ITEM_ID])
+            negative = self.item_embedding(interaction[self.NEG_ITEM_ID])
+            return self.criterion((user * positive).sum(1), (user * negative).sum(1))
+
+        def predict(self, interaction):
+            user, item = self.forward(interaction[self.USER_ID], interaction[self.ITEM_ID])
+            return (user * item).sum(1)
+
+        def full_sort_predict(self, interaction):
+            return (self.user_embedding(interaction[self.USER_ID]) @ self.item_embedding.weight.T).view(-1)
+"""
+Install = Callable[..., Registry]
+
+
+@pytest.fixture
+def install(plugin_site: Callable[..., Path], tmp_path: Path) -> Iterator[Install]:
+    """``install("ShopRec", "shop_models", "embedding_size: 12")``: a distribution with one student."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def make(name: str, package: str, content: str | bytes | None = None, **record: str) -> Registry:
+            inside = tmp_path / "plugin-site" / package
+            inside.mkdir()
+            given: dict[str, str | None] = {"factory": f"{package}.model:{name}", "defaults": None}
+            if content is not None:
+                (inside / "properties.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
+                given["defaults"] = f"{package}:properties.yaml"
+            given |= record
+            modules = {
+                f"{package}/__init__": "",
+                f"{package}/plugin": PLUGIN.format(name=name, **given),
+                f"{package}/model": MODEL.format(name=name),
+            }
+            plugin_site(package.replace("_", "-"), modules=modules, entry_points={package: f"{package}.plugin"})
+            registry = stack.enter_context(using(Registry()))
+            registry.register(TestEncoders(), "test-encoders")
+            return registry
+
+        yield make
+
+
+def test_a_plugins_student_is_distilled_with_its_defaults_below_the_users(
+    install: Install, shop: Path, tmp_path: Path
+) -> None:
+    """RecBole finds models and YAML in its own folders only; and a default that wins over the user cannot be undone."""
+    install("ShopRec", "shop_models", "embedding_size: 12\nepochs: 7\nlearning_rate: 1e-2\n")
+    section = {
+        "teachers": [{"name": "unisrec", **FAST_TEACHER}],
+        "text": {"encoder": "words"},
+        "run_dir": str(tmp_path / "runs"),
+        "cache_dir": str(tmp_path / "cache"),
+    }
+    given = {"epochs": 1, "gpu_id": "", "eval_args": BY_TIME, "valid_metric": "NDCG@10", "ckd": section}
+    about = distill("ShopRec", shop, None, given)["ckd"]
+    assert about["epochs"] == 1, "the user's, not the plugin's"
+    assert about["parameters"] == 12 * (N_ITEMS + 1 + N_USERS + 1), "the plugin's, not RecBole's"
+    assert about["history"][0]["distillation_loss"] > 0
+    assert about["reader"] is not None
+    used = yaml.safe_load((Path(about["run_dir"]) / "recbole.yaml").read_text())
+    assert used["learning_rate"] == 0.01, "RecBole's YAML takes 1e-2 for a number"
+
+
+def test_a_student_without_defaults_has_none(install: Install) -> None:
+    """Not every model has settings of its own."""
+    assert student_defaults("BareRec", install("BareRec", "bare_models")) == {}
+
+
+def test_recboles_own_models_and_nobodys_pass(registry: Registry) -> None:
+    """What is not registered is RecBole's to find, or to miss with its list of names."""
+    assert student_defaults("BPR", registry) == {}
+    assert student_defaults("NobodysRec", registry) == {}
+
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("module", {"factory": "bad_models.modle:Rec0"}, "student 'Rec0' cannot be imported: No module named"),
+    ("class", {"factory": "bad_models.model:Rek"}, "student 'Rec1' cannot be imported: .*has no attribute 'Rek'"),
+    ("name", {"factory": "bad_models.model:BPRLoss"}, "student 'Rec2': .*has no RecBole model type"),
+    ("file", {"defaults": "bad_models:properties.yml"}, "'bad_models:properties.yml' cannot be"),
+    ("package", {"defaults": "bad_modles:x.yaml"}, "'bad_modles:x.yaml' cannot be read: No mod"),
+    ("colon", {"defaults": ":x.yaml"}, "defaults ':x.yaml' cannot be read"),
+    ("yaml", {"content": "a: [1\nb: 2"}, "defaults 'bad_models:properties.yaml' cannot be read: .*line 2"),
+    ("bytes", {"content": b"\xff\xfe\x00"}, "defaults 'bad_models:properties.yaml' cannot be read: .*utf-8"),
+    ("list", {"content": "[1, 2]"}, "defaults 'bad_models:properties.yaml' are no mapping of settings"),
+    ("empty", {"content": ""}, "defaults 'bad_models:properties.yaml' are no mapping of settings"),
+]
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "how", "message"), [(i, *b) for i, b in enumerate(BAD)], ids=[b[0] for b in BAD]
+)
+def test_a_bad_record_is_the_plugins_fault_in_one_line(
+    install: Install, shop: Path, tmp_path: Path, number: int, what: str, how: dict[str, Any], message: str
+) -> None:
+    """The user of a plugin must learn which model's package is broken, not read a traceback of importlib."""
+    name = f"Rec{number}"
+    registry = install(name, "bad_models", **how)
+    with pytest.raises(PluginError, match=message) as caught:
+        student_defaults(name, registry)
+    assert "\n" not in str(caught.value)
+    assert f"student {name!r}" in str(caught.value)
+    with pytest.raises(PluginError):
+        distill(name, shop, None, {"ckd": {"run_dir": str(tmp_path / "runs")}})
+    assert not list((tmp_path / "runs").glob("*"))
+
+
+def test_a_class_of_another_name_is_refused(install: Install) -> None:
+    """RecBole chooses settings and trainer by the class's name."""
+    registry = install("AliasRec", "alias_models", factory="alias_models.model:Other")
+    from alias_models import model
+
+    model.Other = type("Other", (model.AliasRec,), {})
+    with pytest.raises(PluginError, match="student 'AliasRec': its class is named 'Other'"):
+        student_defaults("AliasRec", registry)
