@@ -122,8 +122,8 @@ class CandidatesSpec(Spec):
 class DifficultySpec(Spec):
     """How hard a training instance is: ``factory(evidence) -> float array [rows]``, larger is harder."""
 
-    needs: tuple[Literal["teachers"], ...] = ()
-    """``("teachers",)`` when the measure reads the teachers' signals."""
+    teachers: int = 0
+    """How many teachers the measure asks at least; 0 when it does not look at them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -227,7 +227,8 @@ def components(kind: str) -> str:
         doc = _sections(inspect.getdoc(factory) or "")
         out += [f"### {kind.replace('_', ' ')}: `{record.spec.name}` {{ #{kind}-{record.spec.name} }}", ""]
         out += [to_markdown(doc[""]).strip(), ""]
-        needs = getattr(record.spec, "needs", ())
+        teachers = getattr(record.spec, "teachers", 0)
+        needs = getattr(record.spec, "needs", (f"{teachers} teacher{'s' * (teachers > 1)}",) if teachers else ())
         if needs:
             out += [f"Needs: {', '.join(needs)}.", ""]
         meanings = {**_attribute_docs(factory), **_arguments(doc.get("Args", ""))}

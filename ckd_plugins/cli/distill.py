@@ -48,10 +48,10 @@ def distill(
     from ckd_plugins.training.progress import Console
 
     reporter = Console(quiet)
-    results: list[dict[str, Any]] = []
-    if plain:
-        results.append(run(model, dataset, files, given, teachers=(), reporter=reporter))
-    results.append(run(model, dataset, files, given, teachers=teachers, reporter=reporter))
+    # The distilled run comes first: a mistake in its settings shows at once, not after a plain run's minutes.
+    results: list[dict[str, Any]] = [run(model, dataset, files, given, teachers=teachers, reporter=reporter)]
+    if plain and results[0]["ckd"]["teachers"]:
+        results.insert(0, run(model, dataset, files, given, teachers=(), reporter=reporter))
     if as_json:
         click.echo(json.dumps(results if plain else results[0], indent=2))
     else:

@@ -25,13 +25,13 @@ def ckd_register_difficulties() -> Iterator[DifficultySpec]:
         name="teacher_confidence",
         factory=f"{_ROOM}.difficulty:teacher_confidence",
         summary="what the teachers do not foresee",
-        needs=("teachers",),
+        teachers=1,
     )
     yield DifficultySpec(
         name="teacher_disagreement",
         factory=f"{_ROOM}.difficulty:teacher_disagreement",
         summary="what the teachers dispute",
-        needs=("teachers",),
+        teachers=2,
     )
 
 

@@ -46,9 +46,18 @@ def evaluate_scores(
     user_field = config["USER_ID_FIELD"]
     for interaction, history, positive_u, positive_i in loader:
         batch = scores(interaction[user_field].numpy()).to(torch.float32).clone()
+        _miss_unknown(batch, positive_u, positive_i)
         batch[:, 0] = -np.inf
         if history is not None:
             batch[history] = -np.inf
         collector.eval_batch_collect(batch, interaction, positive_u, positive_i)
     result: dict[str, float] = evaluator.evaluate(collector.get_data_struct())
     return {name: float(value) for name, value in result.items()}
+
+
+def _miss_unknown(batch: torch.Tensor, positive_u: torch.Tensor, positive_i: torch.Tensor) -> None:
+    """Put the targets of rows that are all ``-inf`` last: among equal scores ``topk`` prefers low item ids."""
+    unknown = torch.isneginf(batch).all(dim=1)
+    batch[unknown] = 0.0
+    lost = unknown[positive_u]
+    batch[positive_u[lost], positive_i[lost]] = -torch.inf

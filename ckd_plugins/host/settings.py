@@ -127,6 +127,14 @@ def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) 
             )
         # A feature-interaction model would embed the time as a feature, so it gets it for the order only.
         filled["load_col"] = {"inter": [*wanted, time] if has_time and (by_time or kind != "CONTEXT") else wanted}
+        for suffix in ("kg", "link") if kind == "KNOWLEDGE" else ():
+            columns = list(dataset.columns(suffix))
+            if not columns:
+                raise DataError(
+                    f"{dataset.folder / (dataset.name + '.' + suffix)} does not exist, and {model} needs a knowledge "
+                    f"graph; add {dataset.name}.kg and {dataset.name}.link, or choose another model"
+                )
+            filled["load_col"][suffix] = columns
         if kind == "CONTEXT" and has_time and by_time:
             filled["unused_col"] = {"inter": [time]}
     return filled

@@ -87,7 +87,7 @@ def _difficulty(
     curriculum: Curriculum, material: Material, signals: Sequence[Signal], registry: Registry
 ) -> NDArray[np.float64]:
     specs = {name: registry.get("difficulty", name) for name in curriculum.difficulty}
-    asked = any("teachers" in getattr(spec, "needs", ()) for spec in specs.values())
+    asked = any(getattr(spec, "teachers", 0) for spec in specs.values())
     confidence, disagreement = _teachers_view(material, signals) if asked and signals else (None, None)
     at = material.instances
     evidence = Evidence(

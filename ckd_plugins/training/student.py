@@ -35,9 +35,12 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
     if config.curriculum is not None:
         config.curriculum.schedule.build(registry, "schedule", until=1.0)
         for name in config.curriculum.difficulty:
-            spec = registry.get("difficulty", name)
-            if "teachers" in getattr(spec, "needs", ()) and not config.teachers:
-                raise ConfigError(f"difficulty {name!r} asks the teachers and none is named; name one or leave it out")
+            least = getattr(registry.get("difficulty", name), "teachers", 0)
+            if len(config.teachers) < least:
+                raise ConfigError(
+                    f"difficulty {name!r} asks at least {least} of the teachers and {len(config.teachers)} are named; "
+                    f"name more or leave it out"
+                )
     if not config.teachers:
         return
     names = [component.name for component in config.teachers]
@@ -66,14 +69,20 @@ def choose_reader(model: Any, splits: Splits, config: Any, registry: Registry) -
     if own is not None:
         return own
     item = config["ITEM_ID_FIELD"]
-    probe = Probe(
-        model,
-        _small_batch(splits.train),
-        splits.train_dataset.get_item_feature(),
-        splits.dataset.num(item),
-        item_field=item,
-        label_field=config["LABEL_FIELD"],
-    )
+    try:
+        probe = Probe(
+            model,
+            _small_batch(splits.train),
+            splits.train_dataset.get_item_feature(),
+            splits.dataset.num(item),
+            item_field=item,
+            label_field=config["LABEL_FIELD"],
+        )
+    except (RuntimeError, IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise StudentError(
+            f"{type(model).__name__} cannot be a student: its own ranking fails on a small batch: {reason}"
+        ) from error
     reader: Reader | None = registry.first("ckd_choose_reader", model=model, probe=probe)
     if reader is None:
         raise StudentError(f"no plugin knows how to read scores out of {type(model).__name__}")

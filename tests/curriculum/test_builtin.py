@@ -20,7 +20,7 @@ def test_names():
         "teacher_disagreement",
     ]
     assert [spec.name for spec in SCHEDULES] == ["linear", "root", "geometric", "steps"]
-    assert [spec.needs for spec in DIFFICULTIES] == [(), (), ("teachers",), ("teachers",)]
+    assert [spec.teachers for spec in DIFFICULTIES] == [0, 0, 1, 2]
 
 
 @pytest.mark.parametrize("spec", DIFFICULTIES, ids=lambda spec: spec.name)

@@ -33,6 +33,17 @@ def test_a_models_own_scores_get_its_own_metrics(prepare: Callable[..., Any], mo
     assert found == {k: float(v) for k, v in expected.items()}
 
 
+@pytest.mark.parametrize("model", ["BPR", "SASRec"])
+def test_users_that_a_scorer_does_not_know_are_misses(prepare: Callable[..., Any], model: str) -> None:
+    """Ranked by a tie, the items with the lowest ids come first, which are often the popular ones."""
+    run = prepare(model, eval_args=BY_TIME)
+    found = evaluate_scores(
+        run.config, run.splits, lambda users: torch.full((len(users), run.splits.dataset.item_num), -torch.inf)
+    )
+    assert found is not None
+    assert set(found.values()) == {0.0}
+
+
 def test_labelled_evaluation_has_no_ranking(prepare: Callable[..., Any]) -> None:
     """AUC needs labels that a ranking teacher was never asked for."""
     run = prepare("FM")

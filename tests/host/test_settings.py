@@ -57,6 +57,18 @@ def test_feature_interaction_models_do_not_embed_the_time(write_dataset: Callabl
     assert config["unused_col"] == {"inter": ["timestamp"]}
 
 
+def test_knowledge_models_load_their_graph(write_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    """RecBole's defaults load no graph outside ml-100k, and fail with a TypeError."""
+    folder = write_dataset("shop", ROWS)
+    with pytest.raises(DataError, match=r"shop\.kg does not exist, and CKE needs a knowledge graph"):
+        build_config("CKE", find_dataset(folder), {"gpu_id": ""}, tmp_path)
+    (folder / "shop.kg").write_text("head_id:token\trelation_id:token\ttail_id:token\ne1\tr\te2\n")
+    (folder / "shop.link").write_text("item_id:token\tentity_id:token\np\te1\n")
+    config = build_config("CKE", find_dataset(folder), {"gpu_id": ""}, tmp_path)
+    assert config["load_col"]["kg"] == ["head_id", "relation_id", "tail_id"]
+    assert config["load_col"]["link"] == ["item_id", "entity_id"]
+
+
 def test_a_missing_time_column_is_named(write_dataset: Callable[..., Path], tmp_path: Path) -> None:
     """RecBole fails deep inside sorting."""
     folder = write_dataset("shop", [("a", "p")], header="user_id:token\titem_id:token")

@@ -126,7 +126,7 @@ class Measures:
     @hookimpl
     def ckd_register_difficulties(self) -> Iterator[DifficultySpec]:
         yield DifficultySpec(name="row_number", factory=lambda evidence: np.arange(len(evidence), dtype=float))
-        yield DifficultySpec(name="looks", factory=self.looks, needs=("teachers",))
+        yield DifficultySpec(name="looks", factory=self.looks, teachers=1)
 
     def looks(self, evidence: Evidence) -> np.ndarray:
         self.seen = evidence
@@ -213,7 +213,9 @@ def test_one_teacher_has_nobody_to_disagree_with(prepare: Prepare, registry: Reg
 
 def test_a_measure_that_asks_teachers_needs_some(run: Callable[..., Any]) -> None:
     """A plain run with a teachers' curriculum would be no plain run."""
-    with pytest.raises(ConfigError, match="difficulty 'teacher_confidence' asks the teachers and none is named"):
+    with pytest.raises(
+        ConfigError, match="difficulty 'teacher_confidence' asks at least 1 of the teachers and 0 are named"
+    ):
         run("BPR", ckd={"curriculum": {"difficulty": "teacher_confidence"}})
 
 

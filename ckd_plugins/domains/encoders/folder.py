@@ -112,7 +112,9 @@ class FolderEncoder(TextEncoder):
             from transformers import AutoModel, AutoTokenizer
             from transformers.utils import logging
         except ImportError as error:
-            raise EnvironmentProblem(f"text encoder {self.name!r} needs transformers: pip install transformers") from error
+            raise EnvironmentProblem(
+                f"text encoder {self.name!r} needs transformers: pip install transformers"
+            ) from error
         # The bar over a model of a second's loading would break into the caller's own progress.
         bar = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
