@@ -35,17 +35,17 @@ def _svg(pyplot: Any, figure: Any) -> str:
 
 
 def bars(rows: Sequence[Row], metric: str) -> str:
-    """A bar for each row that has the metric; the taller the better."""
+    """A bar for each row that has the metric; the longer the better."""
     pyplot = _pyplot()
-    shown = [row for row in rows if row.metrics is not None and metric in row.metrics]
-    figure, axes = pyplot.subplots(figsize=(1.2 + 0.75 * max(4, len(shown)), 2.8))
-    for at, row in enumerate(shown):
-        value = row.metrics[metric] if row.metrics is not None else 0.0
-        axes.bar(at, value, color=_COLOURS[row.kind], width=0.7)
-        axes.annotate(f"{value:.4f}", (at, value), ha="center", va="bottom", fontsize=7)
-    axes.set_xticks(range(len(shown)), [f"{row.name}\n{row.kind}" for row in shown], fontsize=7)
-    axes.set_ylabel(metric.upper())
-    axes.margins(y=0.15)
+    shown = [(row, row.metrics[metric]) for row in rows if row.metrics is not None and metric in row.metrics]
+    figure, axes = pyplot.subplots(figsize=(6.5, 0.6 + 0.28 * max(2, len(shown))))
+    for at, (row, value) in enumerate(shown):
+        axes.barh(at, value, color=_COLOURS[row.kind], height=0.7)
+        axes.annotate(f"{value:.4f}", (value, at), (3, 0), textcoords="offset points", va="center", fontsize=7)
+    axes.set_yticks(range(len(shown)), [f"{row.kind} {row.name}" for row, _ in shown], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel(metric.upper())
+    axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     return _svg(pyplot, figure)
 
