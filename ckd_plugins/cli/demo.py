@@ -75,7 +75,7 @@ def demo(out: Path | None, students: str, quiet: bool) -> None:
     from ckd_plugins.domains.movielens import split_by_genre
     from ckd_plugins.errors import ConfigError, UnknownNameError
     from ckd_plugins.host.settings import find_dataset
-    from ckd_plugins.study.report import write_report
+    from ckd_plugins.study.report import check_report, write_report
     from ckd_plugins.training.entry import distill
     from ckd_plugins.training.progress import Console
 
@@ -88,6 +88,7 @@ def demo(out: Path | None, students: str, quiet: bool) -> None:
     started = time.perf_counter()
     config = CkdConfig()
     out = out or config.run_dir / time.strftime("demo-%Y%m%d-%H%M%S")
+    check_report(out / "report.html")
     reporter = Console(quiet)
     folders = split_by_genre(find_dataset("ml-100k").folder, config.cache_dir / "demo" / "v1")
     reporter.say(f"MovieLens-100K by main genre: {', '.join(folders)}; students learn {TARGET}")

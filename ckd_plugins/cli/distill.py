@@ -47,6 +47,10 @@ def distill(
     from ckd_plugins.training.entry import distill as run
     from ckd_plugins.training.progress import Console
 
+    if report is not None:  # after an hour of training is too late
+        from ckd_plugins.study.report import check_report
+
+        check_report(report)
     reporter = Console(quiet)
     # The distilled run comes first: a mistake in its settings shows at once, not after a plain run's minutes.
     results: list[dict[str, Any]] = [run(model, dataset, files, given, teachers=teachers, reporter=reporter)]

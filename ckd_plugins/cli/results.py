@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ckd_plugins.cli.tables import print_table
-from ckd_plugins.study.rows import Row, comparison, gains
+from ckd_plugins.study.rows import Row, bigger_is_better, comparison, gain_metric, gains
 
 __all__ = ["print_results"]
 
@@ -16,20 +16,23 @@ _STYLES = {"teacher": "dim", "plain": None, "distilled": "green"}
 def print_results(results: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None = None) -> None:
     """Print teachers, plain and distilled runs with test metrics, seconds and parameters.
 
+    A column says what distillation gains in the metric of validation, where a model has a plain run as well.
+
     Args:
         results: what ``distill`` returned.
         metrics: which metrics; by default the first four of the last run.
     """
     rows = comparison(results)
     shown = list(metrics or list(results[-1]["test_result"])[:4])
-    gained = gains(rows, shown[-1])
-    heads = ["", "model", *shown, f"gain in {shown[-1]}", "train", "parameters"]
+    metric = gain_metric(results, shown)
+    gained = gains(rows, metric, bigger=bigger_is_better(results, metric))
+    heads = ["", "model", *shown, *([f"gain in {metric}"] if gained else []), "train", "parameters"]
     cells = [
         [
             row.kind,
             row.name,
             *(f"{row.metrics[m]:.4f}" if row.metrics and m in row.metrics else "-" for m in shown),
-            f"{100 * gained[row.name]:+.1f}%" if row.kind == "distilled" and row.name in gained else "",
+            *([_gain(row, gained)] if gained else []),
             _seconds(row),
             f"{row.parameters:,}" if row.parameters else "",
         ]
@@ -40,3 +43,7 @@ def print_results(results: Sequence[Mapping[str, Any]], metrics: Sequence[str] |
 
 def _seconds(row: Row) -> str:
     return "reused" if row.reused else f"{row.seconds:.1f} s"
+
+
+def _gain(row: Row, gained: Mapping[str, float]) -> str:
+    return f"{100 * gained[row.name]:+.1f}%" if row.kind == "distilled" and row.name in gained else ""

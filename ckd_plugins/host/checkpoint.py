@@ -2,14 +2,15 @@
 
 A RecBole checkpoint is a pickle that holds, beside the weights, a ``Config`` object; ``weights_only=True`` refuses
 it, and a plain ``torch.load`` executes whatever the file says. The reader here rebuilds tensors and plain values,
-turns RecBole's configuration objects into inert records, and refuses every other name.
+turns RecBole's configuration objects into inert records, and refuses every other name. A TorchScript archive is
+refused unread: ``torch.load`` hands it to ``torch.jit.load``, past any pickle module, and its code runs.
 """
 
 from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -95,7 +96,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CkdError: the file is not a checkpoint, or it names anything but tensors, plain values and RecBole's settings.
     """
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_PickleModule)
+        with path.open("rb") as file:  # opened once: what was checked is what is loaded
+            if _is_torchscript(file):
+                raise CkdError(
+                    f"checkpoint refused: {path} is a TorchScript archive, which could run code; "
+                    f"load it where you trust it and save its state_dict"
+                )
+            loaded = torch.load(file, map_location="cpu", weights_only=False, pickle_module=_PickleModule)
     except CkdError:
         raise
     except Exception as error:
@@ -103,3 +110,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict) or "state_dict" not in loaded:
         raise CkdError(f"{path} is no RecBole checkpoint: it has no 'state_dict'")
     return loaded
+
+
+def _is_torchscript(file: BinaryIO) -> bool:
+    """Whether ``torch.load`` would hand the file to ``torch.jit.load``.
+
+    Records are listed by torch's own reader: another zip reader may find other names in a crafted file.
+    """
+    is_zip = file.read(4) == b"PK\x03\x04"
+    file.seek(0)
+    if not is_zip:
+        return False
+    records = torch._C.PyTorchFileReader(file).get_all_records()
+    file.seek(0)
+    return any(name.rpartition("/")[2] == "constants.pkl" for name in records)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ckd_plugins.errors import DataError
 from ckd_plugins.host.compat import clean_environment
 
@@ -12,6 +15,7 @@ __all__ = ["ROW_FIELD", "Splits", "load_splits"]
 
 ROW_FIELD = "ckd_row"
 """Column of a training batch that holds each row's number in the training split."""
+_TIME = "ckd_time"
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Splits:
     train: Any
     valid: Any
     test: Any
+    times: NDArray[np.float64] | None = None
+    """``[R]`` time of each train row, where RecBole was told to load the time and not to use it."""
 
     @property
     def train_dataset(self) -> Any:
@@ -51,6 +57,11 @@ def load_splits(config: Any) -> Splits:
             raise DataError(f"{where}: {_reason(error)}; {_filters(config)}") from error
         if len(dataset) == 0:
             raise DataError(f"{where}: no interactions left after filtering; {_filters(config)}")
+        if config["eval_type"].name == "RANKING" and max(config["topk"]) >= dataset.item_num:
+            raise DataError(
+                f"{where}: topk asks for {max(config['topk'])} of {dataset.item_num - 1} items; set topk lower"
+            )
+        keeps_time = _keep_time(dataset, config)
         try:
             train, valid, test = data_preparation(config, dataset)
         except Exception as error:
@@ -59,8 +70,31 @@ def load_splits(config: Any) -> Splits:
         if len(loader._dataset) == 0:
             raise DataError(f"{where}: the {name} split is empty; {_filters(config)}")
     features = train._dataset.inter_feat
+    times = features[_TIME].numpy().astype(np.float64) if keeps_time else None
+    for built in (dataset, train._dataset, valid._dataset, test._dataset) if keeps_time else ():
+        _forget(built)
     features.interaction[ROW_FIELD] = torch.arange(len(features))
-    return Splits(dataset, train, valid, test)
+    return Splits(dataset, train, valid, test, times)
+
+
+def _keep_time(dataset: Any, config: Any) -> bool:
+    """Carry the time through the split under a name of our own, where RecBole drops it for the model's sake."""
+    field = config["TIME_FIELD"]
+    unused = (config["unused_col"] or {}).get("inter") or ()
+    if field not in unused or field not in dataset.inter_feat:
+        return False
+    from recbole.utils import FeatureSource, FeatureType
+
+    dataset.set_field_property(_TIME, FeatureType.FLOAT, FeatureSource.INTERACTION, 1)
+    dataset.inter_feat[_TIME] = dataset.inter_feat[field]
+    return True
+
+
+def _forget(dataset: Any) -> None:
+    """Take our column out again, before a model asks for the dataset's fields."""
+    for properties in (dataset.field2type, dataset.field2source, dataset.field2seqlen):
+        properties.pop(_TIME, None)
+    dataset.inter_feat.interaction.pop(_TIME, None)
 
 
 def _reason(error: Exception) -> str:

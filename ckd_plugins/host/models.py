@@ -8,7 +8,25 @@ from ckd_plugins.errors import StudentError
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
 from ckd_plugins.host.data import Splits
 
-__all__ = ["build_model", "parameter_count"]
+__all__ = ["REFUSALS", "build_model", "parameter_count", "reason"]
+
+REFUSALS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What RecBole and torch raise where a setting has a wrong type or value; they check few."""
+
+
+def reason(error: Exception) -> str:
+    """An error's first line with its kind; torch's own go on for several lines, and ``assert`` says nothing."""
+    first = str(error).strip().partition("\n")[0]
+    return f"{first} ({type(error).__name__})" if first else type(error).__name__
 
 
 def build_model(config: Any, splits: Splits) -> Any:
@@ -25,8 +43,8 @@ def build_model(config: Any, splits: Splits) -> Any:
         cls = get_model(name)
         try:
             model = cls(config, splits.train_dataset)
-        except (ImportError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
-            raise StudentError(f"{name} cannot be built on {config['dataset']}: {error}") from error
+        except REFUSALS as error:
+            raise StudentError(f"{name} cannot be built on {config['dataset']}: {reason(error)}") from error
     model = model.to(config["device"])
     _draw_as_flop_count(config, splits)
     return model

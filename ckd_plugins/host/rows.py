@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ckd_plugins.host.data import Splits
 
-__all__ = ["TrainingRows", "item_tokens", "training_rows", "user_tokens", "validation_targets"]
+__all__ = ["TrainingRows", "held_out_pairs", "item_tokens", "training_rows", "user_tokens", "validation_targets"]
 
 _OTHERS = 50
 """Without a time field a history is the user's other items, at most so many."""
@@ -54,7 +54,7 @@ def training_rows(splits: Splits, config: Any) -> TrainingRows:
     user = features[config["USER_ID_FIELD"]].numpy().astype(np.int64)
     item = features[config["ITEM_ID_FIELD"]].numpy().astype(np.int32)
     time_field = config["TIME_FIELD"]
-    time = features[time_field].numpy() if time_field in features else None
+    time = features[time_field].numpy() if time_field in features else splits.times
     list_field = config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]
     if list_field in features and config["ITEM_LIST_LENGTH_FIELD"] in features:
         lists = features[list_field].numpy().astype(np.int32)
@@ -184,3 +184,14 @@ def item_tokens(splits: Splits, config: Any) -> tuple[str, ...]:
 def user_tokens(splits: Splits, config: Any) -> tuple[str, ...]:
     """Tokens of all users by RecBole id; index 0 is the padding token."""
     return tuple(str(t) for t in splits.dataset.field2id_token[config["USER_ID_FIELD"]])
+
+
+def held_out_pairs(splits: Splits, config: Any) -> set[tuple[str, str]]:
+    """(user token, item token) of every validation and test interaction."""
+    users, items = user_tokens(splits, config), item_tokens(splits, config)
+    pairs: set[tuple[str, str]] = set()
+    for loader in (splits.valid, splits.test):
+        features = loader._dataset.inter_feat
+        columns = (features[config[name]].tolist() for name in ("USER_ID_FIELD", "ITEM_ID_FIELD"))
+        pairs.update((users[u], items[i]) for u, i in zip(*columns, strict=True))
+    return pairs

@@ -30,13 +30,28 @@ class DatasetPath:
     folder: Path
 
     def columns(self, suffix: str) -> dict[str, str]:
-        """Fields of ``<name>.<suffix>`` and their types, from its header; empty when there is no such file."""
+        """Fields of ``<name>.<suffix>`` and their types, from its header; empty when there is no such file.
+
+        Raises:
+            DataError: the header is empty, not UTF-8, or has fields without a type.
+        """
         path = self.folder / f"{self.name}.{suffix}"
         if not path.is_file():
             return {}
-        with path.open(encoding="utf-8") as file:
-            header = file.readline().rstrip("\r\n")
-        pairs = (column.partition(":") for column in header.split("\t"))
+        try:
+            with path.open(encoding="utf-8-sig") as file:
+                header = file.readline().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise DataError(f"{path} is not UTF-8 text; convert it") from None
+        if not header:
+            raise DataError(f"{path} is empty; its first line must name the fields, tab-separated: user_id:token ...")
+        pairs = [column.partition(":") for column in header.split("\t")]
+        untyped = [name for name, _, kind in pairs if kind not in ("token", "float", "token_seq", "float_seq")]
+        if untyped:
+            raise DataError(
+                f"{path}: field {untyped[0]!r} in the header has no type; write it as {untyped[0]}:token (or float, "
+                f"token_seq, float_seq)"
+            )
         return {name: kind for name, _, kind in pairs}
 
 
@@ -106,6 +121,15 @@ def build_config(
     return config
 
 
+_RANKED: dict[str, Any] = {
+    "train_neg_sample_args": {"distribution": "uniform", "sample_num": 1},
+    "eval_args": {"split": {"RS": [0.8, 0.1, 0.1]}, "order": "RO", "group_by": "user", "mode": "full"},
+    "metrics": ["Recall", "MRR", "NDCG", "Hit", "Precision"],
+    "valid_metric": "MRR@10",
+}
+"""A feature-interaction model without labels learns from sampled negatives and ranks: RecBole's general defaults."""
+
+
 def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings without which RecBole's defaults do not run on this model and dataset."""
     kind = cls.type.name
@@ -125,8 +149,7 @@ def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) 
                 f"{dataset.folder / (dataset.name + '.inter')} has no column {time!r}, which {model} needs for the "
                 f"order of interactions; add it or set TIME_FIELD"
             )
-        # A feature-interaction model would embed the time as a feature, so it gets it for the order only.
-        filled["load_col"] = {"inter": [*wanted, time] if has_time and (by_time or kind != "CONTEXT") else wanted}
+        filled["load_col"] = {"inter": [*wanted, time] if has_time else wanted}
         for suffix in ("kg", "link") if kind == "KNOWLEDGE" else ():
             columns = list(dataset.columns(suffix))
             if not columns:
@@ -135,6 +158,12 @@ def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) 
                     f"graph; add {dataset.name}.kg and {dataset.name}.link, or choose another model"
                 )
             filled["load_col"][suffix] = columns
-        if kind == "CONTEXT" and has_time and by_time:
-            filled["unused_col"] = {"inter": [time]}
+        if kind == "CONTEXT":
+            if has_time:  # loaded for the order of interactions; the model would embed it as a feature
+                filled["unused_col"] = {"inter": [time]}
+            label = str(given.get("LABEL_FIELD", "label"))
+            if label in dataset.columns("inter"):
+                filled["load_col"]["inter"].append(label)
+            elif not given.get("threshold"):
+                filled |= _RANKED
     return filled

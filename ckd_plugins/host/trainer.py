@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
+from ckd_plugins.host.models import REFUSALS, reason
 
-__all__ = ["EpochWatcher", "build_trainer"]
+__all__ = ["EpochWatcher", "build_trainer", "close_trainer"]
 
 
 class EpochWatcher(Protocol):
@@ -80,28 +82,63 @@ class _Watched:
 
 
 def build_trainer(config: Any, model: Any, run_dir: Path, watchers: list[EpochWatcher]) -> Any:
-    """Make the trainer that RecBole chooses for a model; it writes below ``run_dir`` and calls the watchers."""
+    """Make the trainer that RecBole chooses for a model; it writes below ``run_dir`` and calls the watchers.
+
+    Whoever is done with it calls :func:`close_trainer`.
+
+    Raises:
+        ConfigError: the trainer's own constructor fails, on a learning rate that is no number for example.
+    """
     from recbole.utils import get_trainer
 
     with clean_environment(), anomaly_mode_kept():
         stock = get_trainer(config["MODEL_TYPE"], config["model"])
         trainer_class = type(f"Watched{stock.__name__}", (_Watched, stock), {})
         with _tensorboard_below(run_dir):
-            trainer = trainer_class(config, model)
+            try:
+                trainer = trainer_class(config, model)
+            except REFUSALS as error:
+                raise ConfigError(
+                    f"RecBole's {stock.__name__} refuses the settings of {config['model']} on {config['dataset']}: "
+                    f"{reason(error)}"
+                ) from error
     trainer.ckd_watchers, trainer.ckd_best, trainer.ckd_epoch = watchers, None, -1
     trainer.saved_model_file = str(run_dir / f"{config['model']}.pth")
     return trainer
 
 
+def close_trainer(trainer: Any) -> None:
+    """Close a trainer's TensorBoard file: RecBole never does, so that each run would leave a thread and an open file.
+
+    The trainer can still evaluate. Closing twice does nothing.
+    """
+    writer = getattr(trainer, "tensorboard", None)
+    if writer is not None:
+        writer.close()
+
+
 @contextlib.contextmanager
 def _tensorboard_below(run_dir: Path) -> Iterator[None]:
-    """RecBole names its TensorBoard folder relative to the working directory; for one construction, name ours."""
+    """RecBole names its TensorBoard folder relative to the working directory; for one construction, name ours.
+
+    A construction that fails closes what it opened: nobody else has the writer.
+    """
     from recbole.trainer import trainer as module
     from torch.utils.tensorboard import SummaryWriter
 
     stock: Callable[[Any], Any] = module.get_tensorboard
-    module.get_tensorboard = lambda logger: SummaryWriter(str(run_dir / "tensorboard"))
+    opened: list[Any] = []
+
+    def ours(logger: Any) -> Any:
+        opened.append(SummaryWriter(str(run_dir / "tensorboard")))
+        return opened[-1]
+
+    module.get_tensorboard = ours
     try:
         yield
+    except BaseException:
+        for writer in opened:
+            writer.close()
+        raise
     finally:
         module.get_tensorboard = stock

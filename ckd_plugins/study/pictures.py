@@ -35,7 +35,7 @@ def _svg(pyplot: Any, figure: Any) -> str:
 
 
 def bars(rows: Sequence[Row], metric: str) -> str:
-    """A bar for each row that has the metric; the longer the better."""
+    """A bar for each row that has the metric."""
     pyplot = _pyplot()
     shown = [(row, row.metrics[metric]) for row in rows if row.metrics is not None and metric in row.metrics]
     figure, axes = pyplot.subplots(figsize=(6.5, 0.6 + 0.28 * max(2, len(shown))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -10,9 +11,43 @@ from typing import Any
 from ckd_plugins._version import __version__
 from ckd_plugins.errors import ConfigError, EnvironmentProblem
 from ckd_plugins.study.pictures import bars, curves, watch
-from ckd_plugins.study.rows import comparison, gains
+from ckd_plugins.study.rows import bigger_is_better, comparison, gain_metric, gains
 
-__all__ = ["write_report"]
+__all__ = ["check_report", "write_report"]
+
+
+def check_report(path: Path) -> None:
+    """Find out before any training whether a report can be made and written; nothing is left behind.
+
+    Raises:
+        EnvironmentProblem: matplotlib or jinja2 is not installed.
+        ConfigError: the file cannot be written.
+    """
+    try:
+        import jinja2  # noqa: F401
+        import markupsafe  # noqa: F401
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise EnvironmentProblem("reports need matplotlib and jinja2: pip install 'ckd-plugins[report]'") from None
+    # Tried, not asked for: neither root nor a read-only or full disk is told by permission bits.
+    new: list[Path] = []
+    try:
+        new += [one for one in (path, *path.parents) if not one.exists()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        for one in new:
+            with contextlib.suppress(OSError):  # never made, or somebody else's file lies there by now
+                one.unlink() if one == path else one.rmdir()
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    is_file = isinstance(error, (FileExistsError, NotADirectoryError))
+    reason = "Its folder is a file" if is_file else error.strerror or str(error)
+    return ConfigError(f"report {str(path)!r} cannot be written: {reason}; name another file")
 
 
 def write_report(
@@ -31,13 +66,13 @@ def write_report(
         results: what ``distill`` returned, in the order in which they are shown.
         title: heading.
         summary: a sentence below it.
-        metrics: which test metrics to show; the last one is drawn and decides the gain. By default the first four of
-            the last run.
+        metrics: which test metrics to show. By default the first four of the last run. Drawn, and compared for the
+            gain, is the one that runs are validated by, or the last one if that is not among them.
         protocol: a sentence on how the test was done.
 
     Raises:
         EnvironmentProblem: matplotlib or jinja2 is not installed.
-        ConfigError: there is nothing to report.
+        ConfigError: there is nothing to report, or the file cannot be written.
     """
     if not results:
         raise ConfigError("a report needs the result of one run at least")
@@ -48,6 +83,8 @@ def write_report(
     except ImportError:
         raise EnvironmentProblem("reports need matplotlib and jinja2: pip install 'ckd-plugins[report]'") from None
     rows = comparison(results)
+    metric = gain_metric(results, metrics)
+    bigger = bigger_is_better(results, metric)
     source = files("ckd_plugins.study").joinpath("report.html.j2").read_text(encoding="utf-8")
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
     distilled = [result for result in results if result["ckd"]["teachers"]]
@@ -56,9 +93,11 @@ def write_report(
         summary=summary,
         metrics=metrics,
         rows=rows,
-        gains=gains(rows, metrics[-1]),
+        metric=metric,
+        bigger=bigger,
+        gains=gains(rows, metric, bigger=bigger),
         protocol=protocol,
-        bars=Markup(bars(rows, metrics[-1])),
+        bars=Markup(bars(rows, metric)),
         curves=Markup(curves(results)),
         watched={result["ckd"]["model"]: Markup(watch(result)) for result in distilled},
         version=__version__,
@@ -66,6 +105,9 @@ def write_report(
         teachers=list(dict.fromkeys(name for result in distilled for name in result["ckd"]["teachers"])),
         folders=[result["ckd"]["run_dir"] for result in results],
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from error
     return path

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["Row", "comparison", "gains"]
+__all__ = ["Row", "bigger_is_better", "comparison", "gain_metric", "gains"]
+
+_SMALLER = frozenset({"averagepopularity", "giniindex", "logloss", "mae", "rmse"})
+"""RecBole's metrics with ``smaller = True``, without their ``@k``."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,41 @@ def comparison(results: Sequence[Mapping[str, Any]]) -> list[Row]:
     return [*shown, *students]
 
 
-def gains(rows: Sequence[Row], metric: str) -> dict[str, float]:
-    """Relative gain of each model's distilled run over its plain run, e.g. ``{"SASRec": 0.12}``."""
+def gain_metric(results: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> str:
+    """The metric that decides the gain: what the last run is validated by, or the last shown if that is not shown."""
+    valid = _valid_metric(results[-1])
+    return valid if valid is not None and valid in shown else shown[-1]
+
+
+def bigger_is_better(results: Sequence[Mapping[str, Any]], metric: str) -> bool:
+    """Whether more of a metric is better: as the run says of the metric it is validated by, else by RecBole's names."""
+    for result in results:
+        if metric == _valid_metric(result) and "valid_score_bigger" in result:
+            return bool(result["valid_score_bigger"])
+    return metric.partition("@")[0].lower() not in _SMALLER
+
+
+def gains(rows: Sequence[Row], metric: str, *, bigger: bool = True) -> dict[str, float]:
+    """Relative gain of each model's distilled run over its plain run, e.g. ``{"SASRec": 0.12}``.
+
+    Args:
+        rows: plain and distilled runs.
+        metric: name of a test metric.
+        bigger: whether more of it is better. Otherwise a gain is what the metric fell by: 0.5 to 0.4 is 0.2.
+    """
     by_kind: dict[str, dict[str, float]] = {"plain": {}, "distilled": {}}
     for row in rows:
         if row.kind in by_kind and row.metrics is not None and metric in row.metrics:
             by_kind[row.kind][row.name] = row.metrics[metric]
+    sign = 1 if bigger else -1
     return {
-        name: value / by_kind["plain"][name] - 1
+        name: sign * (value / by_kind["plain"][name] - 1)
         for name, value in by_kind["distilled"].items()
         if by_kind["plain"].get(name)
     }
+
+
+def _valid_metric(result: Mapping[str, Any]) -> str | None:
+    """The metric whose value is the best validation score; a run without validation has none."""
+    best = result.get("best_valid_score")
+    return next((name for name, value in (result.get("best_valid_result") or {}).items() if value == best), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,10 +14,10 @@ from ckd_plugins.registry import Registry, get_registry
 from ckd_plugins.training.fit import fit
 from ckd_plugins.training.material import item_texts
 from ckd_plugins.training.progress import Reporter, Silent
-from ckd_plugins.training.run import Run, new_run_folder
+from ckd_plugins.training.run import Run, discard, new_run_folder
 from ckd_plugins.training.student import check_parts
 from ckd_plugins.training.subscribe import student_defaults
-from ckd_plugins.training.teaching import check_teachers
+from ckd_plugins.training.teaching import check_cache, check_teachers
 
 __all__ = ["check_run", "distill"]
 
@@ -83,7 +82,7 @@ def distill(
     except BaseException as error:
         # A mistake found before the first epoch leaves nothing; a run that broke later keeps what tells why.
         if not (run_dir / "events.jsonl").exists():
-            shutil.rmtree(run_dir, ignore_errors=True)
+            discard(run_dir)
         else:
             run.log("failed", reason=f"{type(error).__name__}: {error}")
         raise
@@ -116,6 +115,7 @@ def check_run(
     check_parts(config, registry)
     if not config.teachers:
         return
+    check_cache(config.cache_dir)
     texts = any(item_texts(dataset, item_field, config.text.fields).values())
     check_teachers(config, registry, texts, dataset.name)
     for name in config.pretrain_domains:

@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from ckd_plugins.errors import StudentError
 from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.loaders import on_batch
 from ckd_plugins.host.models import build_model, parameter_count
 from ckd_plugins.host.randomness import random_states_kept
+from ckd_plugins.host.rows import held_out_pairs
 from ckd_plugins.host.settings import DatasetPath, build_config
-from ckd_plugins.host.trainer import build_trainer
+from ckd_plugins.host.trainer import build_trainer, close_trainer
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.judging import judge_teacher
+from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.material import Material, gather
 from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.progress import Reporter
@@ -67,7 +70,8 @@ def fit(
                 reader = choose_reader(student, splits, host, registry)
                 run.reader = reader.name
             with seconds("teachers"):
-                pretraining = read_pretraining(config, data_path) if config.teachers else []
+                pretraining = read_pretraining(config, host, data_path) if config.teachers else []
+                refuse_leaks(held_out_pairs(splits, host), pretraining)
                 taught = [
                     teach(component, material, pretraining, config, registry, reporter, seed)
                     for component in config.teachers
@@ -80,10 +84,11 @@ def fit(
         watcher = Watcher(run, registry, handle, sampler, objective, advance)
         on_batch(splits.train, watcher.after_batch)
         trainer = build_trainer(host, student, run.directory, [watcher])
+        stack.callback(close_trainer, trainer)
         run.log("start", model=run.model, dataset=run.dataset, teachers=run.teachers, reader=run.reader)
         registry.notify("ckd_before_fit", run=run)
         with seconds("fit"):
-            best_score, best_result = trainer.fit(splits.train, splits.valid, saved=saved, show_progress=False)
+            best_score, best_result = _train(trainer, splits, saved, watcher)
         if handle is not None:
             handle.detach()
         with seconds("test"):
@@ -115,6 +120,19 @@ def fit(
     run.log("end", test_result=result["test_result"])
     registry.notify("ckd_after_fit", run=run, result=result)
     return result
+
+
+def _train(trainer: Any, splits: Splits, saved: bool, watcher: Watcher) -> tuple[float, Any]:
+    try:
+        score, result = trainer.fit(splits.train, splits.valid, saved=saved, show_progress=False)
+    except ValueError as error:
+        if "nan" not in str(error).lower():
+            raise
+        raise StudentError(
+            f"the loss became NaN in epoch {len(watcher.seconds) + 1}; lower learning_rate or ckd.weight, or raise "
+            f"ckd.temperature"
+        ) from error
+    return score, result
 
 
 class _Seconds(dict[str, float]):

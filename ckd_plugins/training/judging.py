@@ -19,8 +19,13 @@ def judge_teacher(teacher: Any, material: Material, splits: Splits, config: Any)
     """Rank the whole catalogue by a teacher for every test row, with the student's masking of known items.
 
     Returns:
-        The run's metrics on the test split, or ``None`` where the run is not evaluated by full ranking.
+        The run's metrics on the test split, or ``None`` where the run is not evaluated by full ranking, or has several
+        test rows of a user with histories that differ.
     """
+    if config["MODEL_TYPE"].name == "SEQUENTIAL":
+        users = splits.test._dataset.inter_feat[config["USER_ID_FIELD"]]
+        if len(users.unique()) < len(users):
+            return None  # each of a user's test rows has a history of its own, and a teacher is asked one a user
     vectors = torch.from_numpy(teacher.encode(material.evaluation_instances()))
     items = torch.from_numpy(teacher.item_factors(material.domain))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 from ckd_plugins.config import CkdConfig
 from ckd_plugins.errors import ConfigError
 
-__all__ = ["Run", "new_run_folder", "write_json"]
+__all__ = ["Run", "discard", "new_run_folder", "write_json"]
 
 
 @dataclass
@@ -57,10 +59,25 @@ def new_run_folder(parent: Path, model: str, dataset: str, teachers: int) -> Pat
             if not folder.is_dir():
                 raise ConfigError(f"run_dir {str(parent)!r} is not a folder; set ckd.run_dir to one") from None
             continue
+        except NotADirectoryError:
+            file = next(one for one in (parent, *parent.parents) if one.exists())
+            raise ConfigError(
+                f"run_dir {str(parent)!r} cannot be made: {str(file)!r} is a file; set ckd.run_dir to a folder"
+            ) from None
         except OSError as error:
-            raise ConfigError(f"run_dir {str(parent)!r} cannot be written: {error}; set ckd.run_dir") from error
+            raise ConfigError(
+                f"run_dir {str(parent)!r} cannot be written: {error.strerror or error}; set ckd.run_dir to a folder "
+                f"that can"
+            ) from error
         return folder
     raise ConfigError(f"{parent} has a thousand runs named {stem}; set ckd.run_dir to another folder")
+
+
+def discard(folder: Path) -> None:
+    """Remove a refused run's folder, and the folder of runs that held nothing else."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it holds other runs, or is gone
+        folder.parent.rmdir()
 
 
 def write_json(path: Path, value: Any) -> None:

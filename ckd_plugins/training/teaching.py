@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.domains.atomic import read_atomic
 from ckd_plugins.domains.domain import Domain
-from ckd_plugins.errors import DataError, SignalError, TeacherError
+from ckd_plugins.errors import ConfigError, DataError, SignalError, TeacherError
 from ckd_plugins.host.settings import find_dataset
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
@@ -29,7 +31,7 @@ from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.texts import ReportingEncoder
 
-__all__ = ["Taught", "check_teachers", "read_pretraining", "teach"]
+__all__ = ["Taught", "check_cache", "check_teachers", "read_pretraining", "teach"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,24 @@ class Taught:
     def reused(self) -> bool:
         """Whether teacher and knowledge came from the cache."""
         return not self.seconds
+
+
+def check_cache(folder: Path) -> None:
+    """Find out before anything runs whether the cache can be written.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cache_dir {str(folder)!r} cannot be made ({error.strerror}); set ckd.cache_dir or CKD_CACHE to a folder"
+        ) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"cache_dir {str(folder)!r} cannot be written; set ckd.cache_dir or CKD_CACHE to another folder"
+        )
 
 
 def check_teachers(config: CkdConfig, registry: Registry, texts: bool, dataset: str) -> None:
@@ -76,11 +96,12 @@ def check_teachers(config: CkdConfig, registry: Registry, texts: bool, dataset: 
         config.text.encoder.check(registry, "text_encoder")
 
 
-def read_pretraining(config: CkdConfig, data_path: str | None = None) -> list[Domain]:
+def read_pretraining(config: CkdConfig, host: Any, data_path: str | None = None) -> list[Domain]:
     """Read the datasets that teachers are pre-trained on, all their interactions.
 
     Args:
         config: names them in ``pretrain_domains``.
+        host: the student's RecBole config; its names of fields hold for them too.
         data_path: where names, as opposed to folders, are looked for.
 
     Raises:
@@ -90,9 +111,16 @@ def read_pretraining(config: CkdConfig, data_path: str | None = None) -> list[Do
     for name in config.pretrain_domains:
         found = find_dataset(name, data_path)
         columns = found.columns("item")
-        fields = [f for f in config.text.fields if f in columns]
-        order = "timestamp" if "timestamp" in found.columns("inter") else None
-        domains.append(read_atomic(found.folder, text_fields=fields or None, leave_one_out=False, order_field=order))
+        domains.append(
+            read_atomic(
+                found.folder,
+                text_fields=[f for f in config.text.fields if f in columns],
+                leave_one_out=False,
+                user_field=host["USER_ID_FIELD"],
+                item_field=host["ITEM_ID_FIELD"],
+                order_field=host["TIME_FIELD"],
+            )
+        )
     return domains
 
 
@@ -123,6 +151,7 @@ def teach(
     identity = repr(
         [
             __version__,
+            _origin(component, registry),
             component.name,
             sorted(component.resolve(registry, "teacher", host).items()),
             material.data_hash,
@@ -135,20 +164,55 @@ def teach(
     digest = blake2b(identity.encode(), digest_size=8).hexdigest()
     folder = config.cache_dir / "teachers" / f"{component.name}-{material.domain.name}-{digest}"
     seconds: dict[str, float] = {}
-    teacher: Any
-    if (folder / "config.json").is_file():
-        teacher = spec.load().load(folder)
-    else:
-        teacher = component.build(registry, "teacher", **host)
-        if pretraining:
-            seconds["pretrain"] = _train(teacher, "pretrain", list(pretraining), component.name, reporter)
-        seconds["finetune"] = _train(teacher, "finetune", material.domain, component.name, reporter)
-        _save(teacher, folder)
-    store = _store(teacher, component.name, material, text, folder, config, reporter, seconds)
+    with _alone(folder, component.name, reporter):
+        teacher = _kept(spec, folder, component.name, reporter)
+        if teacher is None:
+            teacher = component.build(registry, "teacher", **host)
+            if pretraining:
+                seconds["pretrain"] = _train(teacher, "pretrain", list(pretraining), component.name, reporter)
+            seconds["finetune"] = _train(teacher, "finetune", material.domain, component.name, reporter)
+            _save(teacher, folder)
+        store = _store(teacher, component.name, material, text, folder, config, reporter, seconds)
     signal = store.bind(material.instances.keys(teacher.max_length), material.tokens)
     if not seconds:
         reporter.say(f"{component.name}: reused from {folder} (fine-tuned before on the same data)")
     return Taught(component.name, teacher, signal, folder, store.path, seconds)
+
+
+def _origin(component: Component, registry: Registry) -> str:
+    """The distribution that brings a teacher: another version of it may be another teacher."""
+    origin = registry.record("teacher", component.name).origin
+    return f"{origin.distribution} {origin.version}"
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, name: str, reporter: Reporter) -> Iterator[None]:
+    """Let one process at a time make a teacher and its store; the others wait, and find both."""
+    locks = folder.parent.parent / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{folder.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        reporter.say(f"{name}: another process is making the same teacher; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _kept(spec: Any, folder: Path, name: str, reporter: Reporter) -> Any:
+    """The teacher that the cache holds, or ``None``; a damaged one is removed."""
+    if not (folder / "config.json").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    try:
+        return spec.load().load(folder)
+    except TeacherError as damage:
+        reporter.say(f"{name}: the teacher in the cache is not usable ({damage}); training it again")
+        shutil.rmtree(folder)
+        return None
 
 
 def _train(teacher: Any, stage: str, data: Any, name: str, reporter: Reporter) -> float:
@@ -179,7 +243,7 @@ def _save(teacher: Any, folder: Path) -> None:
         try:
             partial.rename(folder)
         except OSError:
-            if not (folder / "config.json").is_file():  # else another process was faster with the same teacher
+            if not (folder / "config.json").is_file():  # else one that does not see our lock was faster
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,34 @@ def test_an_unknown_option_is_no_demo(ckd: Callable[..., Done]) -> None:
 def test_its_students_are_recboles() -> None:
     """A model that a new RecBole renames would be found out by somebody's first try."""
     assert set(STUDENTS) <= set(model_names())
+
+
+def test_an_unwritable_folder_is_told_before_anything_runs(ckd: Callable[..., Done], tmp_path: Path) -> None:
+    """The report comes last, after minutes."""
+    (tmp_path / "file").write_text("")
+    done = ckd("demo", "--out", tmp_path / "file")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("ckd: error: report '")
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_demo_in_small(ckd: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slow test below is not part of every run; a demo that breaks would be seen by its first user."""
+    small = {"finetune_epochs": 1, "pretrain_epochs": 1, "hidden_size": 16, "max_length": 20}
+    module = import_module("ckd_plugins.cli.demo")
+    monkeypatch.setattr(module, "TEACHERS", tuple({**teacher, **small} for teacher in module.TEACHERS))
+    monkeypatch.setattr(module, "STUDENTS", {"LightGCN": {**STUDENTS["LightGCN"], "epochs": 2}})
+    outputs = []
+    for number in (1, 2):
+        done = ckd("demo", "--students", "LightGCN", "--out", tmp_path / f"out{number}")
+        assert done.status == 0, done.err
+        rows = [line.split()[:2] for line in done.out.splitlines()[1:5]]
+        assert rows == [["teacher", "unisrec"], ["teacher", "vqrec"], ["plain", "LightGCN"], ["distilled", "LightGCN"]]
+        assert "<svg" in (tmp_path / f"out{number}" / "report.html").read_text(encoding="utf-8")
+        outputs.append(done.out)
+    assert "reused" not in outputs[0]
+    assert "All teachers and their knowledge were reused from the cache." in outputs[1]
 
 
 @pytest.mark.slow

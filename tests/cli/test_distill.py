@@ -33,7 +33,7 @@ def test_a_distilled_run_is_a_row_below_its_teacher(ckd: Ckd, tiny: Path) -> Non
     done = ckd("distill", "SASRec", "--dataset", tiny, *fast("metrics=[Recall, NDCG]", "valid_metric=NDCG@10"))
     assert done.status == 0, done.err
     heads, teacher, student = table(done.out)
-    assert heads == ["model", "recall@10", "ndcg@10", "gain in ndcg@10", "train", "parameters"]
+    assert heads == ["model", "recall@10", "ndcg@10", "train", "parameters"]
     assert teacher[:2] == ["teacher", "unisrec"]
     assert student[:2] == ["distilled", "SASRec"]
     folder = Path(done.out.splitlines()[-1].removeprefix("Run folder: "))
@@ -136,7 +136,7 @@ def test_pretraining_by_commas(ckd: Ckd, tiny: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / "data" / name).mkdir()
         for suffix in ("inter", "item"):
-            text = (tiny / f"tiny.{suffix}").read_text()
+            text = (tiny / f"tiny.{suffix}").read_text().replace("\nu", f"\n{name}-u")  # other people
             (tmp_path / "data" / name / f"{name}.{suffix}").write_text(text)
     others = ",".join(str(tmp_path / "data" / name) for name in ("one", "two"))
     teacher = "ckd.teachers=[{name: unisrec, pretrain_epochs: 1, finetune_epochs: 1, hidden_size: 16, max_length: 10}]"
@@ -164,6 +164,26 @@ def test_a_report_that_cannot_be_is_told_before_training(ckd: Ckd, tiny: Path, t
     done = ckd("distill", "BPR", "-d", tiny, *PLAIN, "--report", tmp_path)
     assert done.status == 2
     assert "is a directory" in done.err
+    assert not Path("ckd_runs").exists()
+
+
+def test_a_report_below_a_file_is_told_before_training(ckd: Ckd, tiny: Path, tmp_path: Path) -> None:
+    """Click looks at the file itself, not at where it has to be made."""
+    (tmp_path / "file").write_text("")
+    done = ckd("distill", "BPR", "-d", tiny, *PLAIN, "--report", tmp_path / "file" / "page.html")
+    assert (done.status, done.out) == (2, "")
+    assert re.fullmatch(r"ckd: error: report '.*page\.html' cannot be written: Its folder is a file; .*\n", done.err)
+    assert not Path("ckd_runs").exists()
+
+
+def test_a_report_that_lacks_a_package_is_told_before_training(
+    ckd: Ckd, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both packages are in an extra that pip does not install by itself."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = ckd("distill", "BPR", "-d", tiny, *PLAIN, "--report", tmp_path / "page.html")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "ckd: error: reports need matplotlib and jinja2: pip install 'ckd-plugins[report]'\n"
     assert not Path("ckd_runs").exists()
 
 

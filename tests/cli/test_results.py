@@ -43,16 +43,38 @@ def printed(capsys: pytest.CaptureFixture[str], *results: dict[str, Any], **opti
 def test_the_first_four_metrics_and_the_gain_in_the_last(capsys: pytest.CaptureFixture[str]) -> None:
     """RecBole computes a dozen; a table wider than the screen is read by nobody."""
     better = {name: 1.1 * value for name, value in SIX.items()}
-    heads, plain, taught = printed(capsys, result("BPR", SIX), result("BPR", better, {}))[:3]
+    heads, teacher, plain, taught = printed(capsys, result("BPR", SIX), result("BPR", better, {"unisrec": None}))
     assert heads == ["model", "recall@10", "mrr@10", "ndcg@10", "hit@10", "gain in hit@10", "train", "parameters"]
+    assert teacher[:2] == ["teacher", "unisrec"]
     assert plain == ["plain", "BPR", "0.2000", "0.1000", "0.1500", "0.2000", "2.3 s", "1,234,567"]
-    assert taught[0] == "plain", "no teachers, no distillation"
+    assert taught[:2] == ["distilled", "BPR"]
+    assert taught[6] == "+10.0%"
+
+
+def test_the_gain_is_in_the_metric_of_validation(capsys: pytest.CaptureFixture[str]) -> None:
+    """The best epoch was chosen by it; another one may fall while it rises."""
+    valid = {"best_valid_score": 0.3, "valid_score_bigger": True, "best_valid_result": {"mrr@10": 0.3, "hit@10": 0.4}}
+    better = {name: 1.1 * value for name, value in SIX.items()}
+    heads = printed(capsys, result("BPR", SIX), result("BPR", better, {"unisrec": None}) | valid)[0]
+    assert "gain in mrr@10" in heads
+
+
+def test_a_loss_that_grows_is_no_gain(capsys: pytest.CaptureFixture[str]) -> None:
+    """Less is better: +20% would be praise for the worse run."""
+    rows = printed(capsys, result("FM", {"logloss": 0.5}), result("FM", {"logloss": 0.6}, {"unisrec": None}))
+    assert rows[3][:4] == ["distilled", "FM", "0.6000", "-20.0%"]
+
+
+@pytest.mark.parametrize("teachers", [{}, {"unisrec": None}], ids=["plain", "distilled"])
+def test_runs_of_one_kind_have_no_gain(capsys: pytest.CaptureFixture[str], teachers: dict[str, None]) -> None:
+    """An empty column asks what should be in it."""
+    assert printed(capsys, result("BPR", SIX, teachers))[0][-3:] == ["hit@10", "train", "parameters"]
 
 
 def test_named_metrics_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """The demo wants two, whatever the run computed."""
     heads = printed(capsys, result("BPR", SIX), metrics=("recall@10", "ndcg@10"))[0]
-    assert heads == ["model", "recall@10", "ndcg@10", "gain in ndcg@10", "train", "parameters"]
+    assert heads == ["model", "recall@10", "ndcg@10", "train", "parameters"]
 
 
 def test_a_gain_stands_in_the_distilled_row_only(capsys: pytest.CaptureFixture[str]) -> None:

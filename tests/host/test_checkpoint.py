@@ -64,3 +64,42 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
     for name, message in (("text.pth", "cannot be read"), ("other.pth", "no RecBole checkpoint"), ("no.pth", "cannot")):
         with pytest.raises(CkdError, match=message):
             read_checkpoint(tmp_path / name)
+
+
+class Script(torch.nn.Module):
+    """A module whose file runs code as it is loaded; here, a print."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = 1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    @torch.jit.export
+    def __getstate__(self) -> tuple[int, bool]:
+        return (self.w, True)
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[int, bool]) -> None:
+        print("the archive's code ran")
+        self.w = state[0]
+        self.training = state[1]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_code_in_a_torchscript_archive_does_not_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """torch.load hands such a file to torch.jit.load before a pickle module sees it."""
+    torch.jit.script(Script()).save(str(tmp_path / "script.pth"))
+    capfd.readouterr()
+    with pytest.raises(CkdError, match=r"checkpoint refused: .* is a TorchScript archive") as caught:
+        read_checkpoint(tmp_path / "script.pth")
+    assert "\n" not in str(caught.value)
+    assert "code ran" not in capfd.readouterr().out
+
+
+def test_a_zip_that_is_no_archive_of_torchs_is_one_error(tmp_path: Path) -> None:
+    """The check itself reads the file, and must not be what ends in a traceback."""
+    (tmp_path / "zip.pth").write_bytes(b"PK\x03\x04 and nothing more")
+    with pytest.raises(CkdError, match="cannot be read as a checkpoint"):
+        read_checkpoint(tmp_path / "zip.pth")

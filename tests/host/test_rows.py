@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ckd_plugins.host.rows import item_tokens, training_rows, validation_targets
+from ckd_plugins.host.rows import held_out_pairs, item_tokens, training_rows, validation_targets
 
 from .conftest import BY_TIME
 
@@ -59,6 +60,31 @@ def test_families_agree_on_a_users_history(prepare: Callable[..., Any]) -> None:
         tokens = item_tokens(run.splits, run.config)
         names[run.config["model"]] = {tuple(tokens[i] for i in history) for history, _ in histories(run) if history}
     assert names["SASRec"] == names["BPR"]
+
+
+def test_feature_interaction_students_know_the_order_in_a_random_split(
+    prepare: Callable[..., Any], write_dataset: Callable[..., Path]
+) -> None:
+    """Their time is loaded and not used; teachers would be fine-tuned on shuffled sequences."""
+    rows = [(u, f"i{(7 * u + 3 * t) % 20}", t) for u in range(30) for t in range(12)]
+    folder = write_dataset("shop", rows)
+    run = prepare("FM", folder, user_inter_num_interval="[0,inf)")
+    assert "timestamp" not in run.splits.train_dataset.inter_feat
+    assert not [name for name in run.splits.train_dataset.field2type if name.startswith("ckd")]
+    tokens = item_tokens(run.splits, run.config)
+    users = run.splits.dataset.field2id_token["user_id"]
+    when = {(str(u), i): t for u, i, t in rows}
+    found = training_rows(run.splits, run.config)
+    for user, start, stop in zip(found.users, found.offsets[:-1], found.offsets[1:], strict=True):
+        times = [when[users[user], tokens[i]] for i in found.flat[start:stop]]
+        assert times == sorted(times)
+
+
+def test_held_out_pairs_are_those_of_both_splits(prepare: Callable[..., Any]) -> None:
+    """The leak check compares them with what teachers are pre-trained on."""
+    run = prepare("BPR", eval_args=BY_TIME)
+    pairs = held_out_pairs(run.splits, run.config)
+    assert len(pairs) == len(run.splits.valid._dataset) + len(run.splits.test._dataset)
 
 
 def test_without_time_the_users_others_are_the_history(prepare: Callable[..., Any]) -> None:

@@ -57,6 +57,45 @@ def test_feature_interaction_models_do_not_embed_the_time(write_dataset: Callabl
     assert config["unused_col"] == {"inter": ["timestamp"]}
 
 
+def test_feature_interaction_models_run_on_a_users_own_data(write_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    """Stock RecBole gives them labels for ml-100k only, and elsewhere fails with KeyError: 'label'."""
+    config = build_config("DeepFM", find_dataset(write_dataset("shop", ROWS)), {"gpu_id": ""}, tmp_path)
+    assert config["train_neg_sample_args"]["distribution"] == "uniform"
+    assert config["eval_args"]["mode"] == {"valid": "full", "test": "full"}
+    assert config["valid_metric"] == "MRR@10"
+
+
+def test_labels_of_the_data_are_used(write_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    """Click logs have labels, and sampling over them would be another task."""
+    folder = write_dataset("shop", [("a", "p", 1)], header="user_id:token\titem_id:token\tlabel:float")
+    config = build_config("DeepFM", find_dataset(folder), {"gpu_id": ""}, tmp_path)
+    assert config["load_col"]["inter"] == ["user_id", "item_id", "label"]
+    assert config["eval_args"]["mode"]["test"] == "labeled"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty; its first line must name the fields"),
+        (b"user_id\titem_id\n", "field 'user_id' in the header has no type; write it as user_id:token"),
+        ("user_id:token\tname\xe9:token\n".encode("latin-1"), "is not UTF-8 text; convert it"),
+    ],
+)
+def test_a_malformed_header_is_said(tmp_path: Path, content: bytes, message: str) -> None:
+    """RecBole unpacks, decodes or indexes its way into a traceback."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "shop.inter").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        find_dataset(tmp_path / "shop").columns("inter")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    """Spreadsheets write one, and then 'user_id' is missing although it stands there."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "shop.inter").write_text("user_id:token\titem_id:token\n", encoding="utf-8-sig")
+    assert list(find_dataset(tmp_path / "shop").columns("inter")) == ["user_id", "item_id"]
+
+
 def test_knowledge_models_load_their_graph(write_dataset: Callable[..., Path], tmp_path: Path) -> None:
     """RecBole's defaults load no graph outside ml-100k, and fail with a TypeError."""
     folder = write_dataset("shop", ROWS)

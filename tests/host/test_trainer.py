@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.journal import recbole_log
-from ckd_plugins.host.trainer import build_trainer
+from ckd_plugins.host.trainer import build_trainer, close_trainer
 
 
 class Recorder:
@@ -105,3 +107,33 @@ def test_the_checkpoint_is_stock_recboles(prepare: Callable[..., Any]) -> None:
     assert set(content["state_dict"]) == {"user_embedding.weight", "item_embedding.weight"}
     assert content["config"].final_config_dict["model"] == "BPR"
     assert "ckd" not in Path(run.folder, "BPR.pth").read_bytes().decode("latin1")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("learning_rate", "abc"), ("learning_rate", -1.0), ("eval_step", "x"), ("weight_decay", "x")]
+)
+def test_a_setting_of_a_wrong_kind_is_one_line(prepare: Callable[..., Any], setting: str, value: object) -> None:
+    """RecBole and torch compare it with a number somewhere inside: a traceback, and TensorBoard's thread stays."""
+    run = prepare("BPR", **{setting: value})
+    before = threading.active_count()
+    with pytest.raises(ConfigError, match=r"RecBole's Trainer refuses the settings of BPR on ml-100k: .") as caught:
+        build_trainer(run.config, run.model, run.folder, [])
+    assert "\n" not in str(caught.value)
+    assert threading.active_count() == before
+
+
+def test_a_closed_trainer_leaves_no_thread(prepare: Callable[..., Any]) -> None:
+    """A study of a hundred runs would end with a hundred threads and open files."""
+    run = prepare("BPR")
+    before = threading.active_count()
+    for _ in range(2):
+        trainer = build_trainer(run.config, run.model, run.folder, [])
+        assert threading.active_count() > before, "nothing to close: this test shows nothing"
+        close_trainer(trainer)
+        close_trainer(trainer)
+        assert threading.active_count() == before
+
+
+def test_a_trainer_without_tensorboard_can_be_closed() -> None:
+    """Not each of RecBole's trainers, nor somebody's own, has one."""
+    close_trainer(object())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ckd_plugins.errors import ConfigError, EnvironmentProblem
-from ckd_plugins.study.report import write_report
+from ckd_plugins.study.report import check_report, write_report
 
 Result = Callable[..., dict[str, Any]]
 TWO = {"unisrec": 0.2345, "vqrec": 0.3}
@@ -105,7 +105,7 @@ def test_metrics_are_the_runs_own_unless_told(written: Callable[..., Page], resu
     """A run at topk 5 has no ndcg@10: the page would be empty."""
     five = {"recall@5": 0.2, "mrr@5": 0.1, "ndcg@5": 0.15, "hit@5": 0.2, "precision@5": 0.04}
     assert written([result(metrics=five)]).rows[0][2:6] == ["recall@5", "mrr@5", "ndcg@5", "hit@5"]
-    assert written([result(metrics=five)], metrics=("ndcg@5",)).rows[0][2:4] == ["ndcg@5", "gain"]
+    assert written([result(metrics=five)], metrics=("ndcg@5",)).rows[0][2:4] == ["ndcg@5", "train, s"]
 
 
 def test_the_page_needs_nothing_else(written: Callable[..., Page]) -> None:
@@ -163,3 +163,61 @@ def test_without_jinja_the_extra_is_named(tmp_path: Path, result: Result, monkey
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(EnvironmentProblem, match=r"pip install 'ckd-plugins\[report\]'"):
         write_report(tmp_path / "r.html", [result()], title="t")
+
+
+def test_runs_of_one_kind_have_no_gain(written: Callable[..., Page], result: Result) -> None:
+    """An empty column asks what should be in it, and so does a note on it."""
+    for page in (written([result()]), written([result(teachers=TWO)])):
+        assert "gain" not in page.rows[0]
+        assert "Gain:" not in page.text
+
+
+def test_a_loss_that_grows_is_no_gain(written: Callable[..., Page], result: Result) -> None:
+    """Less is better: +20% would be praise for the worse run."""
+    page = written([result(metrics={"logloss": 0.5}), result(teachers={"u": None}, metrics={"logloss": 0.6})])
+    assert page.rows[3][2:4] == ["0.6000", "-20.0%"]
+    assert "less is better" in page.text
+
+
+def test_the_gain_is_in_the_metric_of_validation(written: Callable[..., Page], result: Result) -> None:
+    """The note below the table must name the metric that was compared."""
+    valid = {"best_valid_score": 0.3, "best_valid_result": {"recall@10": 0.3, "ndcg@10": 0.2}}
+    page = written(
+        [result(metrics={"recall@10": 0.2, "ndcg@10": 0.1}), result(teachers=TWO, ndcg=0.3) | valid],
+    )
+    assert page.rows[4][4] == "+200.0%"
+    assert "Gain: recall@10 of" in page.text
+    assert "RECALL@10" in page.text
+
+
+def test_a_check_leaves_nothing(tmp_path: Path) -> None:
+    """A run that is refused afterwards would leave an empty page and its folders."""
+    check_report(tmp_path / "a" / "b" / "r.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_keeps_an_older_report(tmp_path: Path) -> None:
+    """It is replaced when there is something to replace it with."""
+    (tmp_path / "r.html").write_text("old")
+    check_report(tmp_path / "r.html")
+    assert (tmp_path / "r.html").read_text() == "old"
+
+
+@pytest.mark.parametrize("where", [".", "file/r.html", "file/deep/r.html", "x" * 300 + ".html", "new/" + "x" * 300])
+def test_a_report_that_cannot_be_is_one_line(tmp_path: Path, result: Result, where: str) -> None:
+    """Found out by the check, before training; and by the writing, for whoever did not check."""
+    (tmp_path / "file").write_text("")
+    for attempt in (check_report, lambda path: write_report(path, [result()], title="t")):
+        with pytest.raises(ConfigError, match=r"report '.*' cannot be written: [A-Z].*; name another file") as caught:
+            attempt(tmp_path / where)
+        assert "\n" not in str(caught.value)
+        if attempt is check_report:
+            assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_a_check_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """Neither is among the dependencies that pip installs by default."""
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(EnvironmentProblem, match=r"pip install 'ckd-plugins\[report\]'"):
+        check_report(tmp_path / "r.html")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ckd_plugins.study.rows import comparison, gains
+from ckd_plugins.study.rows import bigger_is_better, comparison, gain_metric, gains
 
 Result = Callable[..., dict[str, Any]]
 TWO = {"unisrec": 0.2, "vqrec": 0.3}
@@ -69,3 +69,39 @@ def test_no_baseline_no_gain(result: Result) -> None:
     assert gains(comparison([result("SASRec", 0.0), result("SASRec", 0.12, TWO)]), "ndcg@10") == {}
     assert gains(comparison([result("SASRec", 0.1), result("SASRec", 0.12, TWO)]), "auc") == {}
     assert gains([], "ndcg@10") == {}
+
+
+def test_a_loss_that_grows_is_no_gain(result: Result) -> None:
+    """A log loss of .6 after .5 would stand there as +20%, in green."""
+    rows = comparison([result(metrics={"logloss": 0.5}), result(teachers=TWO, metrics={"logloss": 0.6})])
+    assert gains(rows, "logloss", bigger=False) == pytest.approx({"SASRec": -0.2})
+
+
+@pytest.mark.parametrize(
+    ("metric", "bigger"),
+    [("logloss", False), ("mae", False), ("rmse", False), ("giniindex@10", False), ("auc", True), ("ndcg@10", True)],
+)
+def test_which_metrics_are_losses(result: Result, metric: str, bigger: bool) -> None:
+    """RecBole says it of the metric of validation alone; the others have names."""
+    assert bigger_is_better([result(metrics={metric: 0.5})], metric) is bigger
+
+
+@pytest.mark.parametrize("bigger", [True, False])
+def test_a_run_knows_the_direction_of_its_own_metric(result: Result, bigger: bool) -> None:
+    """A metric of somebody's own is in no list of ours."""
+    run = result() | {
+        "best_valid_score": 0.3,
+        "valid_score_bigger": bigger,
+        "best_valid_result": {"auc": 0.2, "mine": 0.3},
+    }
+    assert bigger_is_better([run], "mine") is bigger
+    assert bigger_is_better([run], "auc") is True
+
+
+def test_the_gain_is_in_the_metric_of_validation(result: Result) -> None:
+    """A model kept for its NDCG was not kept for what happens to stand last."""
+    run = result() | {"best_valid_score": 0.3, "best_valid_result": {"recall@10": 0.2, "ndcg@10": 0.3, "hit@10": 0.2}}
+    assert gain_metric([run], ["recall@10", "ndcg@10", "hit@10"]) == "ndcg@10"
+    assert gain_metric([run], ["recall@10", "hit@10"]) == "hit@10"
+    unvalidated = result() | {"best_valid_score": float("-inf"), "best_valid_result": {}}
+    assert gain_metric([unvalidated], ["recall@10", "ndcg@10"]) == "ndcg@10"

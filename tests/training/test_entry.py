@@ -111,6 +111,25 @@ def test_what_decides_a_teacher_makes_another_one(run: Run, tmp_path: Path, chan
     assert not changed["ckd"]["teachers"]["unisrec"]["reused"]
 
 
+def test_a_damaged_teacher_is_trained_again(run: Run) -> None:
+    """One truncated file must not block its configuration for good."""
+    first = run("SASRec", ["unisrec"])
+    weights = Path(first["ckd"]["teachers"]["unisrec"]["folder"], "model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:100])
+    second = run("SASRec", ["unisrec"])
+    assert "finetune" in second["ckd"]["teachers"]["unisrec"]["seconds"]
+    assert second["test_result"] == first["test_result"]
+
+
+def test_pretraining_domains_have_the_students_field_names(run: Run, tmp_path: Path) -> None:
+    """With the names of another dataset, sequences would silently come in the order of the file."""
+    other = write_shop(tmp_path / "data", "other", seed=5)
+    path = other / "other.inter"
+    path.write_text(path.read_text().replace("timestamp:float", "when:float", 1))
+    with pytest.raises(DataError, match=r"other\.inter has no column 'timestamp'"):
+        run("SASRec", ["unisrec"], ckd={"pretrain_domains": [str(other)]})
+
+
 def test_a_curriculum_starts_with_the_easy_rows(run: Run) -> None:
     """A curriculum that is configured but not installed draws every row in every epoch."""
     result = run("SASRec", ["unisrec"], ckd={"curriculum": {"epochs": 2}}, epochs=3)
@@ -229,6 +248,41 @@ def test_a_missing_token_column_is_named(run: Run, shop: Path) -> None:
     path.write_text(path.read_text().replace("item_id:token", "article:token", 1))
     with pytest.raises(DataError, match=r"shop\.inter has no column 'item_id' \(it has user_id, article, timestamp\)"):
         run("BPR")
+
+
+@pytest.mark.parametrize("name", ["copy/shop", "elsewhere/market"])
+def test_a_copy_of_the_students_domain_may_not_pretrain(run: Run, shop: Path, tmp_path: Path, name: str) -> None:
+    """A copy in another folder, or a file that holds more beside, has the same test interactions."""
+    folder = tmp_path / name
+    folder.mkdir(parents=True)
+    for suffix in ("inter", "item"):
+        text = (shop / f"shop.{suffix}").read_text()
+        more = "stranger\tshop1\t1\nstranger\tshop2\t2\n" if suffix == "inter" else ""
+        (folder / f"{folder.name}.{suffix}").write_text(text + more)
+    with pytest.raises(
+        DataError, match=r"holds \d+ of the \d+ interactions that the student is validated and tested on"
+    ):
+        run("SASRec", ["unisrec"], ckd={"pretrain_domains": [str(folder)]})
+
+
+def test_a_cache_that_cannot_be_written_is_told_first(run: Run, tmp_path: Path) -> None:
+    """It would be found out after the item texts were encoded, in a traceback."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"cache_dir '.*file' cannot be made"):
+        run("SASRec", ["unisrec"], ckd={"cache_dir": str(tmp_path / "file")})
+
+
+def test_a_refused_run_leaves_no_empty_folder(run: Run, tmp_path: Path) -> None:
+    """An empty ckd_runs in the working directory is litter."""
+    with pytest.raises(DataError):
+        run("BPR", user_inter_num_interval="[99,inf)")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_loss_that_becomes_nan_is_told(run: Run) -> None:
+    """RecBole's ValueError names neither the epoch nor a remedy."""
+    with pytest.raises(StudentError, match=r"the loss became NaN in epoch 1; lower learning_rate or ckd.weight"):
+        run("SASRec", ["unisrec"], learning_rate=1e30, epochs=1)
 
 
 def test_the_students_own_domain_may_not_pretrain(run: Run, shop: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from ckd_plugins.config import CkdConfig
 from ckd_plugins.errors import ConfigError
-from ckd_plugins.training.run import Run, new_run_folder, write_json
+from ckd_plugins.training.run import Run, discard, new_run_folder, write_json
 
 
 def test_a_folders_name_says_what_ran(tmp_path: Path) -> None:
@@ -30,12 +30,41 @@ def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path) -> None:
     assert all(folder.is_dir() for folder in folders)
 
 
-def test_a_run_dir_that_cannot_be_is_one_line(tmp_path: Path) -> None:
-    """A typo in run_dir is the user's mistake, no defect of ours."""
+@pytest.mark.parametrize("below", ["file", "file/a/b"])
+def test_a_run_dir_that_is_a_file_is_one_line(tmp_path: Path, below: str) -> None:
+    """A typo in run_dir is the user's mistake, no defect of ours; "[Errno 20]" is no help."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match=r"run_dir '.*file' cannot be written: .*set ckd\.run_dir") as caught:
-        new_run_folder(tmp_path / "file", "BPR", "shop", 0)
-    assert "\n" not in str(caught.value)
+    message = rf"^run_dir '.*{below}' cannot be made: '.*file' is a file; set ckd\.run_dir to a folder$"
+    with pytest.raises(ConfigError, match=message):
+        new_run_folder(tmp_path / below, "BPR", "shop", 0)
+
+
+def test_a_run_dir_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's disk: the reason in words."""
+
+    def refuse(self: Path, *args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    message = r"^run_dir '.*r' cannot be written: Permission denied; set ckd\.run_dir to a folder that can$"
+    with pytest.raises(ConfigError, match=message):
+        new_run_folder(tmp_path / "r", "BPR", "shop", 0)
+
+
+def test_a_refused_run_leaves_no_folder_of_runs(tmp_path: Path) -> None:
+    """The first try with a typo would leave an empty ckd_runs wherever it was typed."""
+    folder = new_run_folder(tmp_path / "r", "BPR", "shop", 0)
+    (folder / "recbole.log").write_text("")
+    discard(folder)
+    assert list(tmp_path.iterdir()) == []
+    discard(folder)
+
+
+def test_a_refused_run_leaves_the_others(tmp_path: Path) -> None:
+    """Their folder is somebody's work."""
+    kept, refused = (new_run_folder(tmp_path / "r", "BPR", "shop", 0) for _ in range(2))
+    discard(refused)
+    assert list((tmp_path / "r").iterdir()) == [kept]
 
 
 def test_events_are_lines_that_are_there_at_once(tmp_path: Path) -> None:

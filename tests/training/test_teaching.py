@@ -26,6 +26,7 @@ from ckd_plugins.training.teaching import Taught, check_teachers, read_pretraini
 from .conftest import Recorder, write_shop
 
 Teach = Callable[..., Taught]
+FIELDS = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id", "TIME_FIELD": "timestamp"}
 
 
 def vectors(tokens: tuple[str, ...]) -> np.ndarray:
@@ -183,7 +184,7 @@ def test_a_default_spelt_out_is_the_same_teacher(ask: Teach) -> None:
 def test_what_is_pretrained_on_makes_another_teacher(ask: Teach, tmp_path: Path) -> None:
     """A domain of the same name with other interactions is another domain."""
     folders = [write_shop(tmp_path / f"other{seed}", "other", seed=seed) for seed in (3, 4)]
-    domains = [read_pretraining(CkdConfig.parse({"pretrain_domains": [str(folder)]})) for folder in folders]
+    domains = [read_pretraining(CkdConfig.parse({"pretrain_domains": [str(folder)]}), FIELDS) for folder in folders]
     found = [ask("last", pretraining=p) for p in ([], *domains)]
     assert len({taught.folder for taught in found}) == 3
     assert [set(taught.seconds) for taught in found] == [
@@ -195,7 +196,7 @@ def test_what_is_pretrained_on_makes_another_teacher(ask: Teach, tmp_path: Path)
 def test_each_stage_reports(ask: Teach, tmp_path: Path, recorder: Recorder) -> None:
     """Minutes without a sign look like a hanging process."""
     other = CkdConfig.parse({"pretrain_domains": [str(write_shop(tmp_path / "other", "other", seed=3))]})
-    ask("last", pretraining=read_pretraining(other))
+    ask("last", pretraining=read_pretraining(other, FIELDS))
     assert list(recorder.tasks) == ["pre-train last", "fine-tune last", "cache last"]
     assert recorder.tasks["pre-train last"] == [(1, "loss 2.000")]
     assert recorder.tasks["fine-tune last"][-1] == (2, "loss 0.500, valid NDCG@10 0.2500")
@@ -333,7 +334,7 @@ def test_a_teacher_without_texts_needs_no_encoder(registry: Registry) -> None:
 
 def test_pretraining_reads_every_interaction(shop: Path) -> None:
     """A held-out split of a domain that nobody is tested on is data thrown away."""
-    (domain,) = read_pretraining(CkdConfig.parse({"pretrain_domains": [str(shop)]}))
+    (domain,) = read_pretraining(CkdConfig.parse({"pretrain_domains": [str(shop)]}), FIELDS)
     assert len(domain.sequence) == len((shop / "shop.inter").read_text().splitlines()) - 1
     assert all(domain.text)
 
@@ -341,4 +342,32 @@ def test_pretraining_reads_every_interaction(shop: Path) -> None:
 def test_a_pretraining_dataset_that_is_not_there_is_named(tmp_path: Path) -> None:
     """FileNotFoundError tells a path, not which setting named it."""
     with pytest.raises(DataError, match=r"dataset '.*nowhere' not found"):
-        read_pretraining(CkdConfig.parse({"pretrain_domains": [str(tmp_path / "nowhere")]}))
+        read_pretraining(CkdConfig.parse({"pretrain_domains": [str(tmp_path / "nowhere")]}), FIELDS)
+
+
+def test_a_second_process_waits_and_finds_the_teacher(ask: Teach, tmp_path: Path, recorder: Recorder) -> None:
+    """Two studies started together would train every teacher twice, or end with a lock error after minutes."""
+    import threading
+
+    from ckd_plugins.training.teaching import _alone
+
+    first = ask("last")
+    entered = threading.Event()
+    order: list[str] = []
+
+    def hold() -> None:
+        with _alone(first.folder, "last", recorder):
+            entered.set()
+            order.append("first")
+            threading.Event().wait(0.5)
+            order.append("first done")
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    entered.wait(5)
+    again = ask("last")
+    order.append("second")
+    thread.join()
+    assert again.reused
+    assert order == ["first", "first done", "second"]
+    assert any("waiting" in line for line in recorder.lines)
