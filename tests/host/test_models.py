@@ -32,7 +32,13 @@ def test_parameters_are_counted(prepare: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize(
     ("model", "setting", "value"),
-    [("SASRec", "hidden_size", -1), ("SASRec", "n_heads", 7), ("SASRec", "n_heads", 0), ("BPR", "embedding_size", "x")],
+    [
+        ("SASRec", "hidden_size", -1),
+        ("SASRec", "n_heads", 7),
+        ("SASRec", "n_heads", 0),
+        ("BPR", "embedding_size", "x"),
+        ("DiffRec", "sampling_steps", 99),
+    ],
 )
 def test_a_setting_of_a_wrong_kind_is_one_line(
     prepare: Callable[..., Any], model: str, setting: str, value: object

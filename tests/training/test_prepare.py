@@ -60,7 +60,7 @@ def test_nothing_but_the_cache_is_written(
     ahead("unisrec")
     assert not (tmp_path / "runs").exists()
     assert list((tmp_path / "cwd").iterdir()) == []
-    assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == ["signals", "teachers", "texts"]
+    assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == ["locks", "signals", "teachers", "texts"]
 
 
 def test_it_tells_what_it_did(ahead: Callable[..., Any], recorder: Recorder) -> None:
