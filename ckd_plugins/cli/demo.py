@@ -57,7 +57,7 @@ STUDENTS: dict[str, dict[str, Any]] = {
         "unused_col": {"inter": ["timestamp"]},
         # Each (row, candidate) pair is a pass through the model.
         "ckd.candidates": {"name": "in_batch", "limit": 16},
-        "ckd.weight": 0.3,
+        "ckd.weight": 0.1,
     },
 }
 """A student of each family, with the settings that its plain and its distilled run share. Weights: by validation."""

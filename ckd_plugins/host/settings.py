@@ -106,6 +106,10 @@ def build_config(
     merged["data_path"] = str(dataset.folder.parent)
     merged.setdefault("gpu_id", os.environ.get("CUDA_VISIBLE_DEVICES", "0"))
     merged.setdefault("show_progress", False)
+    for name, least in (("epochs", 1), ("seed", 0)):
+        value = merged.get(name, least)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ConfigError(f"{name} must be a whole number of at least {least}, not {value!r}")
     run_dir.mkdir(parents=True, exist_ok=True)
     path = run_dir / "recbole.yaml"
     path.write_text(yaml.safe_dump(merged, sort_keys=True, allow_unicode=True), encoding="utf-8")

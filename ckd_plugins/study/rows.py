@@ -103,6 +103,7 @@ def gains(rows: Sequence[Row], metric: str, *, bigger: bool = True) -> dict[str,
 
 
 def _valid_metric(result: Mapping[str, Any]) -> str | None:
-    """The metric whose value is the best validation score; a run without validation has none."""
+    """The metric that a run is validated by; of a result without its name, the one with the best score's value."""
+    named: str | None = result["ckd"].get("valid_metric")
     best = result.get("best_valid_score")
-    return next((name for name, value in (result.get("best_valid_result") or {}).items() if value == best), None)
+    return named or next((m for m, value in (result.get("best_valid_result") or {}).items() if value == best), None)

@@ -107,6 +107,7 @@ def fit(
             "reader": run.reader,
             "passes": reader.passes if reader is not None else 1,
             "protocol": _protocol(host),
+            "valid_metric": str(host["valid_metric"]).lower(),
             "teachers": _teachers(taught, material, splits, host, reporter),
             "seconds": dict(seconds),
             "epochs": len(watcher.seconds),

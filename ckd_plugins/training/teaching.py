@@ -61,15 +61,12 @@ def check_cache(folder: Path) -> None:
     Raises:
         ConfigError: it cannot.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        why = "cannot be written" if nearest.is_dir() else "is a file"
         raise ConfigError(
-            f"cache_dir {str(folder)!r} cannot be made ({error.strerror}); set ckd.cache_dir or CKD_CACHE to a folder"
-        ) from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"cache_dir {str(folder)!r} cannot be written; set ckd.cache_dir or CKD_CACHE to another folder"
+            f"cache_dir {str(folder)!r} cannot be made: {str(nearest)!r} {why}; set ckd.cache_dir or CKD_CACHE to "
+            f"another folder"
         )
 
 

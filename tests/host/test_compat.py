@@ -11,13 +11,13 @@ import torch
 from ckd_plugins.errors import EnvironmentProblem
 from ckd_plugins.host import compat
 from ckd_plugins.host.requirements import Requirement
-from ckd_plugins.host.settings import model_class
+from ckd_plugins.host.zoo import model_class
 
 
 def test_ray_is_never_imported() -> None:
     """recbole.quick_start drags in ray 2.6.3, which runs on no current stack."""
     code = (
-        "import sys; from ckd_plugins.host.settings import model_class; model_class('SASRec');"
+        "import sys; from ckd_plugins.host.zoo import model_class; model_class('SASRec');"
         "print('ray' in sys.modules, 'recbole.quick_start' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -27,7 +27,7 @@ def test_ray_is_never_imported() -> None:
 def test_anomaly_mode_stays_as_the_user_had_it() -> None:
     """RecBole's SINE turns autograd anomaly detection on for the whole process: a third of an epoch."""
     code = (
-        "import torch; from ckd_plugins.host.settings import model_class; model_class('SASRec');"
+        "import torch; from ckd_plugins.host.zoo import model_class; model_class('SASRec');"
         "print(torch.is_anomaly_enabled()); torch.autograd.set_detect_anomaly(True); model_class('GRU4Rec');"
         "print(torch.is_anomaly_enabled())"
     )

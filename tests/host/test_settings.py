@@ -135,6 +135,15 @@ def test_strings_are_not_evaluated(write_dataset: Callable[..., Path], tmp_path:
     assert not mark.exists()
 
 
+@pytest.mark.parametrize(("name", "value"), [("epochs", "abc"), ("epochs", 0), ("seed", 1.5), ("epochs", True)])
+def test_numbers_of_a_wrong_kind_are_told(
+    write_dataset: Callable[..., Path], tmp_path: Path, name: str, value: object
+) -> None:
+    """RecBole takes whatever it gets and fails somewhere else."""
+    with pytest.raises(ConfigError, match=f"{name} must be a whole number of at least"):
+        build_config("BPR", find_dataset(write_dataset("shop", ROWS)), {name: value, "gpu_id": ""}, tmp_path / "run")
+
+
 def test_settings_are_written_down(write_dataset: Callable[..., Path], tmp_path: Path) -> None:
     """A run must be repeatable from its folder."""
     build_config("BPR", find_dataset(write_dataset("shop", ROWS)), {"embedding_size": 8, "gpu_id": ""}, tmp_path)

@@ -12,7 +12,8 @@ import torch
 
 from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.models import build_model
-from ckd_plugins.host.settings import build_config, find_dataset, model_class
+from ckd_plugins.host.settings import build_config, find_dataset
+from ckd_plugins.host.zoo import model_class
 from ckd_plugins.students import Probe
 
 SLICE: dict[str, Any] = {
@@ -57,7 +58,7 @@ class Case:
 
     def rebuilt(self) -> Any:
         """The model anew, with the same initial weights."""
-        return build_model(self.config, self.splits.train_dataset)
+        return build_model(self.config, self.splits)
 
 
 def make_case(name: str, run_dir: Path, **settings: Any) -> Case:
@@ -68,7 +69,7 @@ def make_case(name: str, run_dir: Path, **settings: Any) -> Case:
     config = build_config(name, find_dataset("ml-100k"), chosen, run_dir)
     logging.getLogger().setLevel(logging.WARNING)
     splits = load_splits(config)
-    return Case(config, splits, build_model(config, splits.train_dataset), run_dir)
+    return Case(config, splits, build_model(config, splits), run_dir)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from ckd_plugins.errors import StudentError
-from ckd_plugins.host.settings import model_class
 from ckd_plugins.host.trainer import build_trainer
+from ckd_plugins.host.zoo import model_class
 from ckd_plugins.students import UserRows, attach, choose_reader
 from ckd_plugins.students.readers.embeddings import PropagatedTables
 from ckd_plugins.students.readers.pointwise import ExpandedRows
