@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,14 +33,16 @@ def content(path: Path) -> dict[str, bytes]:
 
 def test_killed_at_random_moments_a_writer_goes_on_and_ends_with_the_same_bytes(tmp_path):
     """A night's caching must survive a reboot; a shard that was half written must not be taken for whole."""
+    started = time.perf_counter()
     alone = start("slow", tmp_path / "alone")
     assert alone.wait() == 0
+    whole = time.perf_counter() - started
     moments = random.Random(0)
     kills = 0
     for _ in range(6):
         process = start("slow", tmp_path / "killed")
         try:
-            process.wait(timeout=moments.uniform(0.2, 0.45))
+            process.wait(timeout=moments.uniform(0.3, 0.7) * whole)
             break
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
