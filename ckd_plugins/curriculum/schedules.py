@@ -115,6 +115,8 @@ class Steps(Schedule):
 
     def __call__(self, progress: float) -> float:
         """Return the competence of the stage at ``progress``."""
+        if progress >= self.until:  # the last end, computed below, may lie above it by rounding
+            return 1.0
         ends = [self.until * (n + 1) / len(self.stages) for n in range(len(self.stages))]
         stage = bisect_right(ends, progress)
         return self.stages[stage] if stage < len(self.stages) else 1.0

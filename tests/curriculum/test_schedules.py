@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ckd_plugins.curriculum.schedules import Geometric, Linear, Root, Steps
@@ -24,6 +24,7 @@ def test_competence_never_falls_and_stays_in_range(schedule, one, other):
     assert 0 < schedule(early) <= schedule(late) + 1e-12 <= 1 + 1e-12
 
 
+@example(Steps(stages=[0.5] * 5, until=0.42668292629161075))
 @given(schedules)
 def test_everything_is_there_at_the_end(schedule):
     """Guards against rows that are never trained on because of rounding just below 1."""
