@@ -19,17 +19,14 @@ def evaluate_scores(
     config: Any,
     splits: Splits,
     scores: Callable[[NDArray[np.int64]], torch.Tensor],
-    *,
-    phase: str = "test",
 ) -> dict[str, float] | None:
-    """Rank the catalogue by a scorer for every row of an evaluation split.
+    """Rank the catalogue by a scorer for every row of the test split.
 
     Args:
         config: the run's RecBole config.
         splits: its data.
         scores: from user ids ``[B]`` to scores ``[B, n_items]`` over RecBole's item ids; a row whose user the scorer
             does not know is all ``-inf`` and counts as a miss.
-        phase: ``"test"`` or ``"valid"``.
 
     Returns:
         The config's metrics, or ``None`` where the config asks for labelled or sampled evaluation.
@@ -37,7 +34,7 @@ def evaluate_scores(
     from recbole.data.dataloader import FullSortEvalDataLoader
     from recbole.evaluator import Collector, Evaluator
 
-    loader = splits.test if phase == "test" else splits.valid
+    loader = splits.test
     if not isinstance(loader, FullSortEvalDataLoader):
         return None
     with clean_environment():

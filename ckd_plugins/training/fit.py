@@ -13,7 +13,6 @@ from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.loaders import on_batch
 from ckd_plugins.host.models import build_model, parameter_count
 from ckd_plugins.host.randomness import random_states_kept
-from ckd_plugins.host.rows import held_out_pairs
 from ckd_plugins.host.settings import DatasetPath, build_config
 from ckd_plugins.host.trainer import build_trainer, close_trainer
 from ckd_plugins.registry import Registry
@@ -71,7 +70,7 @@ def fit(
                 run.reader = reader.name
             with seconds("teachers"):
                 pretraining = read_pretraining(config, host, data_path) if config.teachers else []
-                refuse_leaks(held_out_pairs(splits, host), pretraining)
+                refuse_leaks(splits, host, pretraining)
                 taught = [
                     teach(component, material, pretraining, config, registry, reporter, seed)
                     for component in config.teachers

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.errors import DataError
+from ckd_plugins.host.data import Splits
+from ckd_plugins.host.rows import held_out_pairs
 
 __all__ = ["refuse_leaks"]
 
@@ -14,16 +17,18 @@ _CHANCE = 0.5
 a few percent of their pairs, a copy of the student's data in all of them."""
 
 
-def refuse_leaks(held_out: set[tuple[str, str]], domains: Sequence[Domain]) -> None:
+def refuse_leaks(splits: Splits, config: Any, domains: Sequence[Domain]) -> None:
     """Compare what is held out with the interactions of each pre-training domain.
 
     Args:
-        held_out: (user token, item token) of the student's validation and test interactions.
+        splits: the student's data.
+        config: its RecBole config.
         domains: what teachers are pre-trained on.
 
     Raises:
         DataError: a domain holds most of the held-out interactions: it is the student's own data, whatever its name.
     """
+    held_out = held_out_pairs(splits, config) if domains else set()
     for domain in domains:
         found = 0
         for user, (start, stop) in enumerate(zip(domain.offsets[:-1], domain.offsets[1:], strict=True)):

@@ -12,7 +12,6 @@ from ckd_plugins.config import load_config
 from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.data import load_splits
 from ckd_plugins.host.journal import recbole_log
-from ckd_plugins.host.rows import held_out_pairs
 from ckd_plugins.host.settings import build_config, find_dataset
 from ckd_plugins.registry import get_registry
 from ckd_plugins.training.entry import check_run
@@ -66,7 +65,7 @@ def prepare_teachers(
         splits = load_splits(host)
         material = gather(splits, host, found, config.text.fields)
         pretraining = read_pretraining(config, host, data_path)
-        refuse_leaks(held_out_pairs(splits, host), pretraining)
+        refuse_leaks(splits, host, pretraining)
         prepared: dict[str, dict[str, Any]] = {}
         for component in config.teachers:
             one = teach(component, material, pretraining, config, registry, reporter, int(host["seed"]))
