@@ -81,15 +81,23 @@ class StudentSpec(Spec):
     """A model that subscribes to the shared distillation loss and curriculum.
 
     RecBole's own models need no record. ``factory`` refers to a model class that follows RecBole's interface; the
-    record makes it known to RecBole under ``name`` and supplies its defaults.
+    record makes it known to RecBole under ``name`` and supplies its defaults. Or ``factory`` is the name of one of
+    RecBole's models (``"SASRec"``), and the record is that model with other defaults or another reader.
     """
 
-    family: Family
-    """Decides which readers are probed first."""
+    family: Family | None = None
+    """What listings call it; ``None`` has it told by what the model declares and has."""
     defaults: str | None = None
     """``"package:path/inside.yaml"``: RecBole settings that stand below the user's own."""
     reader: Ref | None = None
-    """Own way to read candidate scores; ``None`` lets :func:`ckd_choose_reader` decide by probing."""
+    """Own way to read candidate scores: ``reader(model) -> Reader``; ``None`` lets :func:`ckd_choose_reader` decide by
+    probing."""
+    rows: Ref | None = None
+    """Own way to find the distilled rows of a batch: ``rows(model) -> RowSource``; ``None`` takes the row column."""
+    dataset: Ref | None = None
+    """RecBole ``Dataset`` class of its own; RecBole finds it by the name ``<name>Dataset``."""
+    packages: tuple[str, ...] = ()
+    """PyPI packages it needs, named in the error when one is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
