@@ -7,6 +7,7 @@ from typing import Any
 from ckd_plugins.errors import StudentError
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
 from ckd_plugins.host.data import Splits
+from ckd_plugins.host.upstream import mend
 
 __all__ = ["REFUSALS", "build_model", "parameter_count", "reason"]
 
@@ -40,7 +41,7 @@ def build_model(config: Any, splits: Splits) -> Any:
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     name = config["model"]
     with clean_environment(), anomaly_mode_kept():
-        cls = get_model(name)
+        cls = mend(get_model(name))
         try:
             model = cls(config, splits.train_dataset)
         except REFUSALS as error:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ckd_plugins.errors import StudentError
 from ckd_plugins.students.families import loss_method, require_student, trains_ranking
-from ckd_plugins.students.readers.base import Reader
+from ckd_plugins.students.readers.base import Reader, per_row
 from ckd_plugins.students.rows import BatchRows, Rows, RowSource
 from ckd_plugins.students.terms import Terms
 
@@ -64,6 +64,7 @@ class _DistilledLoss:
         self._model, self._method = model, method
         self._own: Callable[..., Any] = getattr(model, method)
         self._objective, self._reader, self._rows = objective, reader, rows
+        self._column: str = getattr(model, "USER_ID", "user_id")  # of every batch, and one value a row
         self.terms = Terms()
 
     def __call__(self, interaction: Any, *args: Any, **kwargs: Any) -> Any:
@@ -73,7 +74,8 @@ class _DistilledLoss:
         with self._reader.watch():
             own = self._own(interaction, *args, **kwargs)
         try:
-            output = self._objective(rows.ids, rows.targets, Read(self._reader, interaction, rows.positions))
+            read = Read(self._reader, per_row(interaction, self._column), rows.positions)
+            output = self._objective(rows.ids, rows.targets, read)
         finally:
             self._reader.forget()
         own_loss = torch.stack([part.reshape(()) for part in own]).sum() if isinstance(own, tuple) else own

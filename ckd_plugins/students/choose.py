@@ -7,7 +7,7 @@ from typing import Any
 
 from ckd_plugins.errors import StudentError
 from ckd_plugins.students.families import family, require_student, scores_pairs
-from ckd_plugins.students.probe import Probe
+from ckd_plugins.students.probe import Probe, Verdict
 from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.readers.embeddings import FactorTables, PropagatedTables
 from ckd_plugins.students.readers.logits import LossLogits
@@ -16,7 +16,7 @@ from ckd_plugins.students.readers.replay import Replay
 from ckd_plugins.students.readers.second_pass import SecondPass
 from ckd_plugins.students.readers.sequence import SequenceOutput
 
-__all__ = ["choose_reader", "readers"]
+__all__ = ["choose_reader", "examine", "readers"]
 
 
 def readers(model: Any, probe: Probe) -> Iterator[Reader]:
@@ -46,6 +46,21 @@ def _expanded(model: Any, probe: Probe, kind: str) -> Iterator[Reader]:
         yield reader
 
 
+def examine(model: Any, probe: Probe) -> tuple[Reader | None, list[Verdict]]:
+    """Try a model's readers, cheapest first.
+
+    Returns:
+        The first that the probe accepts, or ``None``; and the verdicts on those before it, which say why not.
+    """
+    rejected: list[Verdict] = []
+    for reader in readers(model, probe):
+        verdict = probe.accepts(reader)
+        if verdict:
+            return reader, rejected
+        rejected.append(verdict)
+    return None, rejected
+
+
 def choose_reader(model: Any, probe: Probe) -> Reader:
     """Choose how candidate scores are read out of a model.
 
@@ -63,13 +78,11 @@ def choose_reader(model: Any, probe: Probe) -> Reader:
     require_student(model)
     if not probe.loss_reaches_parameters():
         raise StudentError(f"{name} cannot be a student: its loss reaches no parameter; it can be a teacher")
-    tried: list[str] = []
-    for reader in readers(model, probe):
-        verdict = probe.accepts(reader)
-        if verdict:
-            return reader
-        tried.append(f"{reader.name} ({verdict.reason})")
-    raise StudentError(
-        f"{name} cannot be a student: no reader gives its own scores: {'; '.join(tried)}; "
-        f"write one and yield it from ckd_choose_reader"
-    )
+    reader, rejected = examine(model, probe)
+    if reader is None:
+        tried = "; ".join(f"{verdict.reader.name} ({verdict.reason})" for verdict in rejected)
+        raise StudentError(
+            f"{name} cannot be a student: no reader gives its own scores: {tried}; "
+            f"write one and yield it from ckd_choose_reader"
+        )
+    return reader

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.students.families import full_sort_is_own, loss_arguments, loss_method, require_student
-from ckd_plugins.students.readers.base import Catalogue, Link, Reader, gather, select
+from ckd_plugins.students.readers.base import Catalogue, Link, Reader, gather, per_row, select
 from ckd_plugins.students.readers.pointwise import expand
 from ckd_plugins.students.rows import positives
 from ckd_plugins.students.state import preserved, without_caches
@@ -91,8 +91,10 @@ class Probe:
         features = {k: v.to(device) for k, v in columns.items() if k != item_field}
         self.catalogue = Catalogue(n_items, item_field, features)
         self.interaction = interaction.to(device)
-        where = positives(self.interaction, None, label_field=label_field, pairwise=False)
-        self._rows = torch.arange(len(self.interaction), device=device)[where][:rows]
+        self._column = getattr(model, "USER_ID", "user_id")
+        batch = self._per_row(self.interaction)
+        where = positives(batch, None, label_field=label_field, pairwise=False)
+        self._rows = torch.arange(len(batch), device=device)[where][:rows]
         shared = torch.linspace(1, n_items - 1, min(candidates, n_items - 1), device=device).long()
         shift = torch.arange(len(self._rows), device=device)[:, None]
         own = (shared + shift - 1) % (n_items - 1) + 1
@@ -119,7 +121,7 @@ class Probe:
         model, catalogue, rows = self.model, self.catalogue, len(self._rows)
         shared, own = self._candidates
         with self._checking(training=False):
-            batch = select(self._batch(), self._rows)
+            batch = select(self._per_row(self.batch()), self._rows)
             if full_sort_is_own(model):
                 full = _seeded(model.full_sort_predict, batch)
                 link, full = _link(full, rows), full.detach().reshape(rows, -1)[:, : catalogue.n_items].float()
@@ -130,11 +132,11 @@ class Probe:
 
     def _disagreement(self, reader: Reader) -> str:
         with self._checking(training=False), torch.no_grad():
-            batch = self._batch()
+            batch = self.batch()
             with reader.watch():
                 _seeded(self._own_loss, batch)
             for candidates, expected in zip(self._candidates, self._reference, strict=True):
-                scores = _seeded(reader.scores, batch, self._rows, candidates)
+                scores = _seeded(reader.scores, self._per_row(batch), self._rows, candidates)
                 if scores.shape != expected.shape:
                     return f"scores have shape {list(scores.shape)}, not {list(expected.shape)}"
                 found = _APPLY[self.link](scores.float())
@@ -147,29 +149,34 @@ class Probe:
 
     def _lost_gradient(self, reader: Reader) -> str:
         with self._checking(training=True):  # recurrent networks on a GPU have no backward in eval mode
-            batch = self._batch()
+            batch = self.batch()
             with reader.watch():
                 self._own_loss(batch)
-            scores = reader.scores(batch, self._rows, self._candidates[0])
+            scores = reader.scores(self._per_row(batch), self._rows, self._candidates[0])
             weights = torch.linspace(-1, 1, scores.numel(), device=scores.device).view_as(scores)
             norm = _gradient(self.model, (scores * weights).sum())
         if norm is None:
             return "no gradient reaches a parameter"
         return "" if bool(torch.isfinite(norm)) else "the gradient is not finite"
 
-    def _batch(self) -> Any:
-        """A copy: some losses write into their batch (FEARec, HRM)."""
+    def batch(self) -> Any:
+        """A copy of the batch: some losses write into their batch (FEARec, HRM)."""
         return type(self.interaction)({k: self.interaction[k].clone() for k in self.interaction})
+
+    def _per_row(self, batch: Any) -> Any:
+        return per_row(batch, self._column)
 
     def _own_loss(self, batch: Any = None) -> Any:
         loss = getattr(self.model, loss_method(self.model))
-        return loss(self._batch() if batch is None else batch, **loss_arguments(self.model))
+        return loss(self.batch() if batch is None else batch, **loss_arguments(self.model))
 
     @contextmanager
     def _checking(self, *, training: bool) -> Iterator[None]:
         with preserved(self.model), without_caches(self.model), _moved_constants(self.model):
             self.model.train()  # SGL samples the graphs of its loss here
             self.model.train(training)
+            if getattr(self.model, "user_2cluster", 0) is None:
+                self.model.e_step()  # NCL's trainer clusters before an epoch, and its loss reads the clusters
             with torch.enable_grad():
                 yield
 

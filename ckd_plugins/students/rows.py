@@ -39,7 +39,7 @@ def positives(interaction: Any, ids: Tensor | None, *, label_field: str, pairwis
     RecBole tiles a batch for its sampled negatives: point-wise, the copies get another item and label 0; pair-wise
     with ``k`` negatives, the positives stand ``k`` times. Both keep the row ids of their positives.
     """
-    length = len(interaction)
+    length = len(interaction) if ids is None else len(ids)  # a batch with triples of a graph may be longer
     first = length
     if ids is not None and (pairwise or label_field in interaction):
         again = (ids[1:] == ids[0]).nonzero()

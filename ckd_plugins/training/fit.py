@@ -11,9 +11,10 @@ from ckd_plugins.errors import StudentError
 from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.loaders import on_batch
-from ckd_plugins.host.models import build_model, parameter_count
+from ckd_plugins.host.models import parameter_count
 from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.settings import DatasetPath, build_config
+from ckd_plugins.host.stages import build_pretrained, stages_before
 from ckd_plugins.host.trainer import build_trainer, close_trainer
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.judging import judge_teacher
@@ -61,7 +62,7 @@ def fit(
             advance(1, "")
             material = gather(splits, host, dataset, config.text.fields)
             advance(2, f"{len(splits.train_dataset)} train rows")
-        student = build_model(host, splits)
+        student = _build(run, host, splits, {**defaults, **settings}, reporter)
         handle = objective = reader = None
         check_order(student, material, config)
         with random_states_kept():
@@ -120,6 +121,23 @@ def fit(
     run.log("end", test_result=result["test_result"])
     registry.notify("ckd_after_fit", run=run, result=result)
     return result
+
+
+def _build(run: Run, host: Any, splits: Splits, given: Mapping[str, Any], reporter: Reporter) -> Any:
+    """The model, after the pre-training stages that RecBole has for it; those are plain, only the last is distilled."""
+    stages = stages_before(host)
+    # RecBole's default of 500 epochs knows nothing of the run: without a word from the user, as many as may follow.
+    epochs = None if "pretrain_epochs" in given else int(host["epochs"])
+    done: list[float] = []
+    with ExitStack() as stack:
+        advance = stack.enter_context(reporter.task(f"pre-train {run.model}", len(stages))) if stages else None
+
+        def show(stage: str, epoch: int, total: int) -> None:
+            done.append(1 / total)
+            if advance is not None:
+                advance(sum(done), stage)
+
+        return build_pretrained(host, splits, run.directory, show, epochs)
 
 
 def _train(trainer: Any, splits: Splits, saved: bool, watcher: Watcher) -> tuple[float, Any]:

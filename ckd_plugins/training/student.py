@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pkgutil import resolve_name
 from typing import Any
 
-import numpy as np
 import torch
 
 from ckd_plugins.config import CkdConfig, Component
@@ -17,12 +16,12 @@ from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
 from ckd_plugins.students.attachment import Handle, attach
 from ckd_plugins.students.families import refusal
-from ckd_plugins.students.probe import Probe
 from ckd_plugins.students.readers.base import Reader
-from ckd_plugins.students.rows import UserRows
+from ckd_plugins.students.rows import RowSource, UserRows
 from ckd_plugins.training.material import Material
+from ckd_plugins.training.probing import make_probe
 
-__all__ = ["check_parts", "choose_reader", "make_student"]
+__all__ = ["check_parts", "choose_reader", "make_student", "own_reader", "row_source"]
 
 
 def check_parts(config: CkdConfig, registry: Registry) -> None:
@@ -65,31 +64,22 @@ def choose_reader(model: Any, splits: Splits, config: Any, registry: Registry) -
     reason = refusal(model)
     if reason is not None:
         raise StudentError(f"{type(model).__name__} cannot be a student: {reason}; it can be a teacher")
-    own = _registered_reader(model, registry)
+    own = own_reader(model, registry)
     if own is not None:
         return own
-    item = config["ITEM_ID_FIELD"]
-    try:
-        probe = Probe(
-            model,
-            _small_batch(splits.train),
-            splits.train_dataset.get_item_feature(),
-            splits.dataset.num(item),
-            item_field=item,
-            label_field=config["LABEL_FIELD"],
-        )
-    except (RuntimeError, IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise StudentError(
-            f"{type(model).__name__} cannot be a student: its own ranking fails on a small batch: {reason}"
-        ) from error
+    probe = make_probe(model, splits, config)
     reader: Reader | None = registry.first("ckd_choose_reader", model=model, probe=probe)
     if reader is None:
         raise StudentError(f"no plugin knows how to read scores out of {type(model).__name__}")
     return reader
 
 
-def _registered_reader(model: Any, registry: Registry) -> Reader | None:
+def own_reader(model: Any, registry: Registry) -> Reader | None:
+    """The reader that a registered student's record names, or ``None``.
+
+    Raises:
+        PluginError: it cannot be imported.
+    """
     name = type(model).__name__
     spec: Any = registry.get("student", name) if name in registry.names("student") else None
     if spec is None or spec.reader is None:
@@ -100,28 +90,6 @@ def _registered_reader(model: Any, registry: Registry) -> Reader | None:
         raise PluginError(f"student {name!r}: reader {spec.reader!r} cannot be imported: {error}") from error
     reader: Reader = make(model)
     return reader
-
-
-def _small_batch(loader: Any, rows: int = 64) -> Any:
-    """A few training rows as the model gets them, a knowledge graph's triples among their columns."""
-    # A knowledge graph's loader cannot be iterated before its trainer has set its mode.
-    inner = getattr(loader, "general_dataloader", loader)
-    parts = [inner] if inner is loader else [inner, loader.kg_dataloader]
-    state = np.random.get_state()
-    before = [(part, part.generator.get_state(), part.batch_sampler.batch_size) for part in parts]
-    try:
-        with torch.random.fork_rng(devices=[]):
-            for part in parts:
-                part.batch_sampler.batch_size = min(rows, part.step)
-            batch, *triples = (next(iter(part)) for part in parts)
-            for columns in triples:
-                batch.update(columns)
-            return batch
-    finally:
-        for part, generator, size in before:
-            part.batch_sampler.batch_size = size
-            part.generator.set_state(generator)
-        np.random.set_state(state)
 
 
 def make_student(
@@ -145,10 +113,15 @@ def make_student(
         weight=config.weight,
     )
     objective.to(next(model.parameters()).device)
-    rows = None
-    if material.rows.by_user:
-        rows = UserRows(torch.from_numpy(material.rows.target).long(), user_field=getattr(model, "USER_ID", "user_id"))
+    rows = row_source(model, material, registry)
     return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows), objective
+
+
+def row_source(model: Any, material: Material, registry: Registry) -> RowSource | None:
+    """How the distilled rows of a batch are found, where it is not by the row column: by user for autoencoders."""
+    if material.rows.by_user:
+        return UserRows(torch.from_numpy(material.rows.target).long(), user_field=getattr(model, "USER_ID", "user_id"))
+    return None
 
 
 def _limited(candidates: Component, reader: Reader) -> Component:

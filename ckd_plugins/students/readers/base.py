@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Catalogue", "Link", "Reader", "dot", "gather", "invert", "select", "size"]
+__all__ = ["Catalogue", "Link", "Reader", "dot", "gather", "invert", "per_row", "select", "size"]
 
 Link = Literal["identity", "sigmoid", "log"]
 """How the model's own predictions follow from raw scores: as they are, as probabilities of a click, or as a
@@ -93,6 +93,21 @@ def dot(vectors: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
     """Inner products ``[P, C]`` of ``vectors [P, d]`` with the candidates' rows of ``table [n, d]``."""
     items = F.embedding(candidates, table)
     return vectors @ items.T if candidates.dim() == 1 else torch.einsum("pd,pcd->pc", vectors, items)
+
+
+def per_row(interaction: Any, column: str) -> Any:
+    """A batch without the columns that are of another length than one of its columns.
+
+    A knowledge graph's triples travel in the batch of the interactions, as many or more: RecBole then counts the
+    triples for the batch's length.
+    """
+    if column not in interaction:
+        return interaction
+    rows = len(interaction[column])
+    columns = {k: interaction[k] for k in interaction}
+    if all(len(v) == rows for v in columns.values()):
+        return interaction
+    return type(interaction)({k: v for k, v in columns.items() if len(v) == rows})
 
 
 def select(interaction: Any, positions: slice | Tensor) -> Any:

@@ -1,0 +1,61 @@
+"""What a RecBole model needs beyond interactions, told by its type, its YAML and its dataset class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ckd_plugins.host.zoo import model_class, model_names, recbole_folder
+
+__all__ = ["PACKAGES", "Needs", "needs"]
+
+PACKAGES = {"LightGBM": "lightgbm", "NCL": "faiss-cpu", "XGBoost": "xgboost-cpu"}
+"""PyPI packages that single models import when they are used; our extras ``trees`` and ``faiss`` have them."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a model needs beside users, items and the order of interactions."""
+
+    files: tuple[str, ...] = ()
+    """Endings of atomic files: ``kg`` and ``link`` (a knowledge graph), ``ent`` and ``rel`` (vectors of its parts)."""
+    item_features: bool = False
+    """Columns of ``.item`` beside the item id."""
+    packages: tuple[str, ...] = ()
+    """PyPI packages."""
+
+    def words(self) -> tuple[str, ...]:
+        """As a table shows them."""
+        files = (" ".join(f".{ending}" for ending in self.files),) if self.files else ()
+        features = ("item features",) if self.item_features else ()
+        return (*files, *features, *self.packages)
+
+
+def needs(name: str) -> Needs:
+    """What a model of RecBole's needs, and nothing for a registered one."""
+    if name not in model_names():
+        return Needs()
+    files: tuple[str, ...] = ()
+    if model_class(name).type.name == "KNOWLEDGE":
+        files = ("kg", "link")
+    elif _reads_graph_vectors(name):
+        files = ("kg", "link", "ent", "rel")
+    properties = _properties(name)
+    features = bool(properties.get("selected_features")) or "item_attribute" in properties
+    return Needs(files, features, (PACKAGES[name],) if name in PACKAGES else ())
+
+
+def _reads_graph_vectors(name: str) -> bool:
+    """Whether RecBole has a sequential dataset with a knowledge graph for the model."""
+    import recbole.data.dataset as datasets
+
+    own = getattr(datasets, f"{name}Dataset", None)
+    return own is not None and issubclass(own, datasets.KGSeqDataset)
+
+
+def _properties(name: str) -> dict[str, Any]:
+    path = Path(recbole_folder(), "properties", "model", f"{name}.yaml")
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}

@@ -1,0 +1,195 @@
+"""What kind of student each model makes, found out on a slice of MovieLens-100K: the truth behind ``ckd students``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ckd_plugins.errors import StudentError
+from ckd_plugins.host.data import load_splits
+from ckd_plugins.host.needs import needs
+from ckd_plugins.host.settings import build_config
+from ckd_plugins.host.stages import build_pretrained
+from ckd_plugins.host.upstream import MENDED
+from ckd_plugins.registry import Registry
+from ckd_plugins.students.attachment import attach
+from ckd_plugins.students.choose import examine
+from ckd_plugins.students.families import family, loss_arguments, loss_method, refusal
+from ckd_plugins.students.probe import Probe
+from ckd_plugins.students.readers.base import Reader
+from ckd_plugins.students.state import override, preserved
+from ckd_plugins.students.rows import RowSource
+from ckd_plugins.training.material import gather
+from ckd_plugins.training.probing import make_probe
+from ckd_plugins.training.sample import sample_dataset, sample_settings
+from ckd_plugins.training.student import own_reader, row_source
+from ckd_plugins.training.subscribe import student_defaults
+
+__all__ = ["TABLE", "StudentRow", "read_table", "survey", "write_table"]
+
+TABLE = Path(__file__).parents[1] / "students" / "table.json"
+"""The rows as last measured; part of the package, and checked by the tests row by row."""
+
+
+@dataclass(frozen=True)
+class StudentRow:
+    """What was found out about one model."""
+
+    name: str
+    family: str
+    status: str
+    """``student``, or why it cannot be one."""
+    reader: str = ""
+    passes: int = 0
+    """How often the rows of a batch go through the model in a distilled step, its own loss included."""
+    own_calls: int = 0
+    """Calls of ``forward`` that the model's own loss makes."""
+    extra_calls: int = 0
+    """Calls of ``forward`` that reading the candidates adds; expanded rows add one, over other rows."""
+    needs: tuple[str, ...] = ()
+    """Beside users, items and the order of interactions: files, item features, PyPI packages."""
+    note: str = ""
+    """Why the rows go through it twice, and what is worked round."""
+
+    @property
+    def is_student(self) -> bool:
+        """Whether it can be distilled."""
+        return self.status == "student"
+
+
+def survey(name: str, folder: Path, registry: Registry) -> StudentRow:
+    """Build a model on the slice, choose its reader, and measure one distilled step.
+
+    Args:
+        name: one of RecBole's models, or a registered student.
+        folder: scratch; gets the slice and RecBole's files.
+        registry: where registered students are looked up.
+
+    Raises:
+        EnvironmentProblem: the model needs a package that is not installed.
+        StudentError: it cannot be built, or its gradient is not finite.
+    """
+    wanted = needs(name)
+    defaults = student_defaults(name, registry)
+    dataset = sample_dataset(folder, wanted)
+    config = build_config(name, dataset, sample_settings(name, wanted), folder / name, defaults=defaults)
+    splits = load_splits(config)
+    model = build_pretrained(config, splits, folder / name, lambda stage, epoch, total: None)
+    row = StudentRow(name, family_of(model), "student", needs=wanted.words(), note=_mended(name))
+    why = refusal(model)
+    if why is not None:
+        return _with(row, status=why)
+    probe = make_probe(model, splits, config)
+    if not probe.loss_reaches_parameters():
+        return _with(row, status="its loss reaches no parameter")
+    reader, rejected = own_reader(model, registry), []
+    if reader is None:
+        reader, rejected = examine(model, probe)
+    if reader is None:
+        return _with(row, status="no reader gives its own scores")
+    rows = row_source(model, gather(splits, config, dataset, None), registry)
+    own, extra = _measure(model, reader, probe, rows)
+    notes = [row.note] if row.note else []
+    if reader.passes > 1:
+        notes.append(_why_twice(rejected) or "its forward pass propagates over the whole graph for each call")
+    return _with(
+        row, reader=reader.name, passes=reader.passes, own_calls=own, extra_calls=extra, note="; ".join(notes)
+    )
+
+
+def family_of(model: Any) -> str:
+    """The family of a model, tree models included."""
+    return family(model) if isinstance(model, torch.nn.Module) else "decision tree"
+
+
+def _with(row: StudentRow, **changes: Any) -> StudentRow:
+    return StudentRow(**{**asdict(row), **changes})
+
+
+def _mended(name: str) -> str:
+    return f"upstream defect worked round: {MENDED[name][1]}" if name in MENDED else ""
+
+
+def _why_twice(rejected: list[Any]) -> str:
+    """The verdict on the reader that would have done with one pass and came nearest: the last that was tried."""
+    reasons = [f"{v.reader.name}: {v.reason.partition(': ')[2] or v.reason}" for v in rejected if v.reader.passes == 1]
+    return reasons[-1] if reasons else ""
+
+
+def _measure(model: Any, reader: Reader, probe: Probe, rows: RowSource | None) -> tuple[int, int]:
+    """Calls of ``forward`` by the own loss and by reading, in one distilled step whose gradient is checked."""
+    calls: list[int] = []
+    loss = _Push()
+    with preserved(model), _counted(model, calls):
+        model.train()
+        if getattr(model, "user_2cluster", 0) is None:
+            model.e_step()
+        calls.clear()
+        with attach(model, loss, reader, rows=rows):
+            loss.calls = calls
+            getattr(model, loss_method(model))(probe.batch(), **loss_arguments(model))
+    _check_gradient(model, loss)
+    own = loss.own_calls
+    return own, len(calls) - own
+
+
+class _Push:
+    """Pushes targets above sixteen items; counts the calls made before it was asked."""
+
+    weight = 1.0
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.own_calls = 0
+        self.loss: Tensor | None = None
+
+    def __call__(self, rows: Tensor, targets: Tensor, read: Any) -> Any:
+        self.own_calls = len(self.calls)
+        others = torch.arange(1, 17, device=targets.device).expand(len(targets), -1)
+        scores = read(torch.cat([targets[:, None], others], dim=1))
+        self.loss = -torch.log_softmax(scores, dim=1)[:, 0].mean()
+        self.terms: dict[str, Tensor] = {}
+        return self
+
+
+def _check_gradient(model: Any, loss: _Push) -> None:
+    name = type(model).__name__
+    if loss.loss is None:
+        raise StudentError(f"{name}: its batch has no row that could be distilled")
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    found = torch.autograd.grad(loss.loss, parameters, allow_unused=True)
+    norms = [g.coalesce().values().norm() if g.is_sparse else g.norm() for g in found if g is not None]
+    norm = torch.stack(norms).norm() if norms else torch.tensor(0.0)
+    if not bool(torch.isfinite(norm)) or not bool(norm > 0):
+        raise StudentError(f"{name}: the gradient of the distillation loss is {float(norm)}")
+
+
+@contextmanager
+def _counted(model: Any, calls: list[int]) -> Iterator[None]:
+    forward = model.forward
+
+    def counter(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        return forward(*args, **kwargs)
+
+    with override(model, "forward", counter):
+        yield
+
+
+def read_table() -> list[StudentRow]:
+    """The rows as last measured, by name."""
+    rows = json.loads(TABLE.read_text(encoding="utf-8"))
+    return [StudentRow(**{**row, "needs": tuple(row["needs"])}) for row in rows]
+
+
+def write_table(rows: list[StudentRow]) -> None:
+    """Keep rows as the package's table."""
+    ordered = sorted(rows, key=lambda row: row.name.lower())
+    TABLE.write_text(json.dumps([asdict(row) for row in ordered], indent=1) + "\n", encoding="utf-8")
