@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 from ckd_plugins._discovery import FAULTS, sentence
 from ckd_plugins._options import read_options
@@ -33,7 +34,7 @@ def check_plugin(registry: Registry, row: PluginRow) -> list[str]:
 
 def _check_record(record: Record) -> list[str]:
     try:
-        factory = record.spec.load()
+        factory = _factory(record)
     except FAULTS as error:
         return [f"{record.spec.factory!r} cannot be loaded: {sentence(error)}"]
     if not callable(factory):
@@ -44,3 +45,12 @@ def _check_record(record: Record) -> list[str]:
             if parameter.annotation is inspect.Parameter.empty:
                 findings.append(f"option {name!r} has no type, so a config's value for it cannot be checked")
     return findings
+
+
+def _factory(record: Record) -> Any:
+    name = getattr(record.spec, "recbole_model", None)
+    if name is None:
+        return record.spec.load()
+    from ckd_plugins.host.zoo import model_class
+
+    return model_class(name)

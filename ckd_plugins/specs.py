@@ -59,12 +59,15 @@ class Spec:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.match(self.name):
             raise ValueError(f"{type(self).__name__}: name {self.name!r} must match {_NAME.pattern}")
-        if isinstance(self.factory, str) and not _REF.match(self.factory):
+        if isinstance(self.factory, str) and not self._is_reference(self.factory):
             raise ValueError(
                 f"{type(self).__name__} {self.name!r}: reference {self.factory!r} must read 'package.module:attribute'"
             )
         if not isinstance(self.factory, str) and not callable(self.factory):
             raise ValueError(f"{type(self).__name__} {self.name!r}: factory must be callable or a reference string")
+
+    def _is_reference(self, factory: str) -> bool:
+        return _REF.match(factory) is not None
 
     def load(self) -> Any:
         """Import and return the object that ``factory`` refers to."""
@@ -98,6 +101,14 @@ class StudentSpec(Spec):
     """RecBole ``Dataset`` class of its own; RecBole finds it by the name ``<name>Dataset``."""
     packages: tuple[str, ...] = ()
     """PyPI packages it needs, named in the error when one is missing."""
+
+    def _is_reference(self, factory: str) -> bool:
+        return self.recbole_model is not None or super()._is_reference(factory)
+
+    @property
+    def recbole_model(self) -> str | None:
+        """The RecBole model that ``factory`` names, which only RecBole can find; ``None`` where it refers to a class."""
+        return self.factory if isinstance(self.factory, str) and self.factory.isidentifier() else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,7 @@ def prepare() -> None:
     with anomaly_mode_kept():
         _alias_numpy_types()
         _restore_dok_update()
+        _ask_for_registered_defaults()
     _prepared = True
 
 
@@ -83,6 +84,20 @@ def _restore_dok_update() -> None:
 
     if not hasattr(dok_matrix, "_update"):
         dok_matrix._update = lambda self, data: self._dict.update(data)
+
+
+def _ask_for_registered_defaults() -> None:
+    """Let ``Config`` add a registered student's defaults to what it reads from RecBole's own files."""
+    from ckd_plugins.host.zoo import registered_defaults  # which imports this module
+
+    config_class = importlib.import_module("recbole.config.configurator").Config
+    stock = config_class._load_internal_config_dict
+
+    def load(self: Any, model: str, model_class: Any, dataset: str) -> None:
+        stock(self, model, model_class, dataset)
+        self.internal_config_dict.update(registered_defaults(model))
+
+    config_class._load_internal_config_dict = load
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ckd_plugins.errors import DataError
 from ckd_plugins.host.compat import clean_environment
 
-__all__ = ["ROW_FIELD", "Splits", "load_splits"]
+__all__ = ["ROW_FIELD", "Splits", "is_windowed", "load_splits"]
 
 ROW_FIELD = "ckd_row"
 """Column of a training batch that holds each row's number in the training split."""
@@ -73,8 +73,22 @@ def load_splits(config: Any) -> Splits:
     times = features[_TIME].numpy().astype(np.float64) if keeps_time else None
     for built in (dataset, train._dataset, valid._dataset, test._dataset) if keeps_time else ():
         _forget(built)
-    features.interaction[ROW_FIELD] = torch.arange(len(features))
+    features.interaction[ROW_FIELD] = torch.from_numpy(_row_ids(train._dataset, config))
     return Splits(dataset, train, valid, test, times)
+
+
+def is_windowed(dataset: Any) -> bool:
+    """Whether each train row is a window with a target at every position (:mod:`ckd_plugins.host.windows`)."""
+    return bool(getattr(dataset, "ckd_windowed", False))
+
+
+def _row_ids(dataset: Any, config: Any) -> NDArray[np.int64]:
+    """``[R]`` each row's number, or that of its first position where a row has a target at each of its positions."""
+    features = dataset.inter_feat
+    if not is_windowed(dataset):
+        return np.arange(len(features))
+    lengths = features[config["ITEM_LIST_LENGTH_FIELD"]].numpy().astype(np.int64)
+    return np.cumsum(lengths) - lengths
 
 
 def _keep_time(dataset: Any, config: Any) -> bool:

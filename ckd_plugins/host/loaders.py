@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["on_batch", "row_lengths", "set_row_order", "trim_batches"]
+__all__ = ["on_batch", "row_lengths", "rows_a_batch", "set_row_order", "trim_batches"]
 
 
 def _inner(loader: Any) -> Any:
@@ -34,6 +34,11 @@ def set_row_order(loader: Any, sampler: Iterable[int]) -> Callable[[], None]:
         batches.sampler = stock
 
     return restore
+
+
+def rows_a_batch(loader: Any) -> int:
+    """Positive rows that a train batch has; sampled negatives come on top."""
+    return int(_inner(loader).step)
 
 
 def on_batch(loader: Any, call: Callable[[], None]) -> None:

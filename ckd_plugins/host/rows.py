@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ckd_plugins.host.data import Splits
+from ckd_plugins.host.data import Splits, is_windowed
 
 __all__ = ["TrainingRows", "held_out_pairs", "item_tokens", "training_rows", "user_tokens", "validation_targets"]
 
@@ -33,6 +33,8 @@ class TrainingRows:
         users: ``[U]`` user ids with a train sequence.
         offsets: ``[U + 1]`` their sequences in ``flat``.
         by_user: a batch names its users, not its rows (autoencoders): row ``r`` is user id ``r``.
+        parent: ``[R]`` the loader's row that each row is a position of, where a loader's row has a target at every
+            position (:class:`~ckd_plugins.host.windows.WindowDataset`); else ``None``: they are the same.
     """
 
     flat: NDArray[np.int32]
@@ -42,6 +44,7 @@ class TrainingRows:
     users: NDArray[np.int64]
     offsets: NDArray[np.int64]
     by_user: bool = False
+    parent: NDArray[np.int64] | None = None
 
 
 def training_rows(splits: Splits, config: Any) -> TrainingRows:
@@ -58,7 +61,10 @@ def training_rows(splits: Splits, config: Any) -> TrainingRows:
     list_field = config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]
     if list_field in features and config["ITEM_LIST_LENGTH_FIELD"] in features:
         lists = features[list_field].numpy().astype(np.int32)
-        return _sequential(user, item, time, lists, features[config["ITEM_LIST_LENGTH_FIELD"]].numpy())
+        lengths = features[config["ITEM_LIST_LENGTH_FIELD"]].numpy()
+        if is_windowed(splits.train_dataset):
+            return _windows(user, item, lists, lengths)
+        return _sequential(user, item, time, lists, lengths)
     ordered = time is not None or config["eval_args"]["order"] == "TO"
     rows = _interactions(user, item, time) if ordered else _unordered(user, item)
     return _per_user(rows, splits.dataset.user_num) if _is_autoencoder(splits) else rows
@@ -129,6 +135,25 @@ def _sequential(
         start[foreign], stop[foreign] = ends - [len(e) for e in extra], ends
         flat = np.concatenate([flat, *extra])
     return TrainingRows(flat, start, stop, item, users, new_offsets)
+
+
+def _windows(
+    user: NDArray[np.int64], item: NDArray[np.int32], lists: NDArray[np.int32], lengths: NDArray[np.int64]
+) -> TrainingRows:
+    """Every position of every window as a row; what a teacher sees before it is the user's whole past."""
+    users, first = _blocks(user)  # windows stand by user and time
+    sizes = np.add.reduceat(lengths, first[:-1])
+    offsets = np.concatenate([[0], np.cumsum(sizes + 1)]).astype(np.int64)
+    block = np.repeat(np.arange(len(users)), np.diff(first))
+    inside = np.arange(lists.shape[1]) < lengths[:, None]
+    parent, _ = np.nonzero(inside)
+    position = np.arange(len(parent)) + block[parent]  # in flat: each user's sequence is one longer than its windows
+    flat = np.empty(int(offsets[-1]), np.int32)
+    flat[position] = lists[inside]
+    flat[offsets[1:] - 1] = item[first[1:] - 1]
+    return TrainingRows(
+        flat, offsets[block[parent]], position + 1, flat[position + 1], users, offsets, parent=parent.astype(np.int64)
+    )
 
 
 def _same_history(

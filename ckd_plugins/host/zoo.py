@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.machinery
 import importlib.util
 import sys
 import types
 import warnings
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ckd_plugins.errors import EnvironmentProblem, PluginError, UnknownNameError
 from ckd_plugins.host.compat import anomaly_mode_kept, prepare
 
-__all__ = ["model_class", "model_names", "recbole_folder", "register_student", "registered_students"]
+__all__ = [
+    "model_class",
+    "model_names",
+    "recbole_folder",
+    "register_student",
+    "registered_defaults",
+    "registered_students",
+]
 
 _PACKAGES = {
     "GENERAL": "general_recommender",
@@ -26,6 +37,7 @@ _PACKAGES = {
 """Where RecBole keeps the models of each of its types."""
 
 _registered: dict[str, type] = {}
+_defaults: dict[str, dict[str, Any]] = {}
 
 
 def recbole_folder() -> Path:
@@ -41,7 +53,8 @@ def recbole_folder() -> Path:
     return Path(spec.origin).parent
 
 
-def model_names() -> list[str]:
+@cache
+def model_names() -> tuple[str, ...]:
     """Names of all models that RecBole ships, as ``get_model`` wants them; none is imported."""
     names: list[str] = []
     for package in dict.fromkeys(_PACKAGES.values()):
@@ -50,7 +63,7 @@ def model_names() -> list[str]:
                 warnings.simplefilter("ignore")  # their docstrings have escapes that Python does not know
                 tree = ast.parse(path.read_text(encoding="utf-8"))
             names += [n.name for n in tree.body if isinstance(n, ast.ClassDef) and n.name.lower() == path.stem]
-    return sorted(names)
+    return tuple(sorted(names))
 
 
 def model_class(name: str) -> type:
@@ -81,17 +94,28 @@ def registered_students() -> list[str]:
     return sorted(_registered)
 
 
-def register_student(name: str, cls: type) -> None:
+def register_student(
+    name: str, cls: type, dataset: type | None = None, defaults: Mapping[str, Any] | None = None
+) -> None:
     """Make a model class known to RecBole's ``get_model``, ``run_recbole`` and ``load_data_and_model`` by its name.
 
     RecBole looks a model up as module ``recbole.model.<kind>_recommender.<lower-case name>``; a module object under
-    that name is all it takes. Nothing of RecBole is patched.
+    that name is all it takes. A dataset class is looked up by the name ``<name>Dataset`` among RecBole's own. Defaults
+    come from files inside RecBole, where none of ours belongs: its ``Config`` asks :func:`registered_defaults` too
+    (:func:`ckd_plugins.host.compat.prepare`).
+
+    Args:
+        name: the model's name, and its class's.
+        cls: the model class.
+        dataset: RecBole ``Dataset`` class that it is trained on, in place of its type's.
+        defaults: settings that stand below the user's and above RecBole's.
 
     Raises:
         PluginError: the class does not follow RecBole's interface, has another name, or RecBole has one of that name.
     """
     prepare()
     if _registered.get(name) is cls:
+        _defaults[name] = dict(defaults or {})
         return
     kind = getattr(getattr(cls, "type", None), "name", None)
     if kind not in _PACKAGES:
@@ -110,3 +134,11 @@ def register_student(name: str, cls: type) -> None:
     setattr(module, name, cls)
     sys.modules[path] = module
     _registered[name] = cls
+    _defaults[name] = dict(defaults or {})
+    if dataset is not None:
+        setattr(importlib.import_module("recbole.data.dataset"), f"{name}Dataset", dataset)
+
+
+def registered_defaults(name: str) -> dict[str, Any]:
+    """Default settings of a registered student; none for a model of RecBole's own."""
+    return dict(_defaults.get(name, {}))

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ckd_plugins.students.families import full_sort_is_own, loss_arguments, loss_method, require_student
+from ckd_plugins.students.memory import saved_for_backward
 from ckd_plugins.students.readers.base import Catalogue, Link, Reader, gather, per_row, select
 from ckd_plugins.students.readers.pointwise import expand
 from ckd_plugins.students.rows import positives
@@ -117,16 +119,24 @@ class Probe:
             loss = self._own_loss()
             return _gradient(self.model, sum(loss) if isinstance(loss, tuple) else loss) is not None
 
-    def _own_predictions(self) -> tuple[tuple[Tensor, Tensor], Link]:
+    def own_ranking_draws(self) -> bool:
+        """Whether the model draws random numbers to rank by (KTUP's noise, KGIN's edges), so that two rankings differ."""
+        (first, _), _ = self._own_predictions(seed=0)
+        (second, _), _ = self._own_predictions(seed=1)
+        return not torch.equal(first, second)
+
+    def _own_predictions(self, seed: int = 0) -> tuple[tuple[Tensor, Tensor], Link]:
         model, catalogue, rows = self.model, self.catalogue, len(self._rows)
         shared, own = self._candidates
         with self._checking(training=False):
             batch = select(self._per_row(self.batch()), self._rows)
             if full_sort_is_own(model):
-                full = _seeded(model.full_sort_predict, batch)
+                full = _seeded(model.full_sort_predict, batch, seed=seed)
                 link, full = _link(full, rows), full.detach().reshape(rows, -1)[:, : catalogue.n_items].float()
                 return (gather(full, shared), gather(full, own)), link
-            first, second = (_seeded(model.predict, expand(batch, c, rows, catalogue)) for c in (shared, own))
+            first, second = (
+                _seeded(model.predict, expand(batch, c, rows, catalogue), seed=seed) for c in (shared, own)
+            )
             link = "sigmoid" if _is_sigmoid(first) else "identity"
             return (first.detach().reshape(rows, -1).float(), second.detach().reshape(rows, -1).float()), link
 
@@ -152,12 +162,24 @@ class Probe:
             batch = self.batch()
             with reader.watch():
                 self._own_loss(batch)
-            scores = reader.scores(self._per_row(batch), self._rows, self._candidates[0])
+            shared, half = self._candidates[0], self._candidates[0][: len(self._candidates[0]) // 2]
+            if reader.max_candidates is not None:
+                reader.pair_bytes = self._pair_bytes(reader, batch, shared, half)
+            scores = reader.scores(self._per_row(batch), self._rows, shared)
             weights = torch.linspace(-1, 1, scores.numel(), device=scores.device).view_as(scores)
             norm = _gradient(self.model, (scores * weights).sum())
         if norm is None:
             return "no gradient reaches a parameter"
         return "" if bool(torch.isfinite(norm)) else "the gradient is not finite"
+
+    def _pair_bytes(self, reader: Reader, batch: Any, more: Tensor, fewer: Tensor) -> int:
+        """By the difference: what is kept once, however many pairs there are, does not count."""
+        sizes = []
+        for candidates in (more, fewer):
+            with saved_for_backward(self.model) as saved:
+                reader.scores(self._per_row(batch), self._rows, candidates)
+            sizes.append(saved.bytes)
+        return max(0, sizes[0] - sizes[1]) // max(1, len(self._rows) * (len(more) - len(fewer)))
 
     def batch(self) -> Any:
         """A copy of the batch: some losses write into their batch (FEARec, HRM)."""
@@ -181,9 +203,10 @@ class Probe:
                 yield
 
 
-def _seeded(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call with the same random numbers each time: some models draw some to rank by (KTUP). The RNG is forked here."""
-    torch.manual_seed(0)
+def _seeded(function: Callable[..., Any], *arguments: Any, seed: int = 0) -> Any:
+    """Call with the same random numbers each time: some models draw some to rank by. The RNGs are forked here."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
     return function(*arguments)
 
 

@@ -16,7 +16,7 @@ from ckd_plugins.training.material import item_texts
 from ckd_plugins.training.progress import Reporter, Silent
 from ckd_plugins.training.run import Run, discard, new_run_folder
 from ckd_plugins.training.student import check_parts
-from ckd_plugins.training.subscribe import student_defaults
+from ckd_plugins.training.subscribe import subscribe
 from ckd_plugins.training.teaching import check_cache, check_teachers
 
 __all__ = ["check_run", "distill"]
@@ -72,13 +72,13 @@ def distill(
     registry.new_run()
     data_path = settings.pop("data_path", None)
     found = find_dataset(dataset, data_path)
-    defaults = student_defaults(model, registry)
-    model_class(model)
+    student = subscribe(model, registry)
+    model_class(student.model)
     check_run(config, registry, settings, found, data_path)
     run_dir = new_run_folder(config.run_dir, model, found.name, len(config.teachers))
     run = Run(run_dir, model, found.name, config, dict(settings), [c.name for c in config.teachers])
     try:
-        result = fit(run, settings, defaults, found, registry, reporter or Silent(), saved, data_path)
+        result = fit(run, settings, student, found, registry, reporter or Silent(), saved, data_path)
     except BaseException as error:
         # A mistake found before the first epoch leaves nothing; a run that broke later keeps what tells why.
         if not (run_dir / "events.jsonl").exists():

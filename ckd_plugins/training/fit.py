@@ -10,7 +10,7 @@ from typing import Any
 from ckd_plugins.errors import StudentError
 from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
-from ckd_plugins.host.loaders import on_batch
+from ckd_plugins.host.loaders import on_batch, rows_a_batch
 from ckd_plugins.host.models import parameter_count
 from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.settings import DatasetPath, build_config
@@ -24,6 +24,7 @@ from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.run import Run, write_json
 from ckd_plugins.training.student import choose_reader, make_student
+from ckd_plugins.training.subscribe import Subscription
 from ckd_plugins.training.teaching import Taught, read_pretraining, teach
 from ckd_plugins.training.watching import Watcher
 
@@ -33,7 +34,7 @@ __all__ = ["fit"]
 def fit(
     run: Run,
     settings: Mapping[str, Any],
-    defaults: Mapping[str, Any],
+    subscription: Subscription,
     dataset: DatasetPath,
     registry: Registry,
     reporter: Reporter,
@@ -45,7 +46,7 @@ def fit(
     Args:
         run: what is to be run, with an empty folder.
         settings: RecBole's settings.
-        defaults: settings that stand below them.
+        subscription: the student.
         dataset: where the data lie.
         registry: where components are looked up and observers are told.
         reporter: shows progress.
@@ -55,7 +56,8 @@ def fit(
     config, seconds = run.config, _Seconds()
     with ExitStack() as stack:
         stack.enter_context(recbole_log(run.directory))
-        host = build_config(run.model, dataset, settings, run.directory, defaults=defaults)
+        defaults = subscription.defaults
+        host = build_config(subscription.model, dataset, settings, run.directory, defaults=defaults)
         seed = int(host["seed"])
         with seconds("data"), reporter.task(f"read {dataset.name}", 2) as advance:
             splits = load_splits(host)
@@ -67,7 +69,7 @@ def fit(
         check_order(student, material, config)
         with random_states_kept():
             if config.teachers:
-                reader = choose_reader(student, splits, host, registry)
+                reader = choose_reader(student, splits, host, registry, subscription)
                 run.reader = reader.name
             with seconds("teachers"):
                 pretraining = read_pretraining(config, host, data_path) if config.teachers else []
@@ -79,7 +81,9 @@ def fit(
             signals = [t.signal for t in taught]
             sampler = order_rows(student, splits, material, signals, config, host, registry)
             if reader is not None:
-                handle, objective = make_student(student, reader, signals, material, config, registry, seed)
+                handle, objective = make_student(
+                    student, reader, signals, material, config, registry, seed, rows_a_batch(splits.train), subscription
+                )
         advance = stack.enter_context(reporter.task(_title(run), int(host["epochs"])))
         watcher = Watcher(run, registry, handle, sampler, objective, advance)
         on_batch(splits.train, watcher.after_batch)

@@ -15,7 +15,7 @@ from ckd_plugins.curriculum.evidence import Evidence
 from ckd_plugins.curriculum.sampler import CurriculumSampler
 from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.data import Splits
-from ckd_plugins.host.loaders import row_lengths, set_row_order, trim_batches
+from ckd_plugins.host.loaders import row_lengths, rows_a_batch, set_row_order, trim_batches
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
 from ckd_plugins.training.material import Material
@@ -73,7 +73,7 @@ def order_rows(
         progress=lambda epoch: min(1.0, epoch / ramp),
         seed=host["seed"],
         lengths=lengths,
-        batch_size=getattr(splits.train, "general_dataloader", splits.train).step,
+        batch_size=rows_a_batch(splits.train),
     )
     set_row_order(splits.train, sampler)
     return sampler
@@ -99,8 +99,19 @@ def _difficulty(
         confidence,
         disagreement,
     )
-    measures = {name: np.asarray(spec.load()(evidence), np.float64) for name, spec in specs.items()}
+    measures = {name: _by_row(spec.load()(evidence), material.rows.parent) for name, spec in specs.items()}
     return combine(measures, curriculum.difficulty, direction=curriculum.direction)
+
+
+def _by_row(values: Any, parent: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """A measure by the loader's rows: their positions' mean where a row has several, unknown ones left out."""
+    found = np.asarray(values, np.float64)
+    if parent is None:
+        return found
+    known = ~np.isnan(found)
+    total = np.bincount(parent, np.where(known, found, 0.0))
+    count = np.bincount(parent, known)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ class Run:
     directory: Path
     """Holds everything that the run writes."""
     model: str
-    """RecBole's name of the student."""
+    """The student's name, as it was asked for."""
     dataset: str
     config: CkdConfig
     """The ``ckd`` section."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pkgutil import resolve_name
 from typing import Any
 
 import torch
 
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.distillation.objective import Objective
-from ckd_plugins.errors import ConfigError, PluginError, StudentError
+from ckd_plugins.errors import ConfigError, StudentError
 from ckd_plugins.host.data import ROW_FIELD, Splits
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
@@ -20,8 +19,12 @@ from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.rows import RowSource, UserRows
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.probing import make_probe
+from ckd_plugins.training.subscribe import Subscription
 
-__all__ = ["check_parts", "choose_reader", "make_student", "own_reader", "row_source"]
+_PAIR_MEMORY = 2**30
+"""Bytes that the (row, candidate) pairs of a batch may keep until the backward pass."""
+
+__all__ = ["check_parts", "choose_reader", "make_student", "row_source"]
 
 
 def check_parts(config: CkdConfig, registry: Registry) -> None:
@@ -51,44 +54,26 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
     config.loss.build(registry, "loss", tau=config.temperature)
 
 
-def choose_reader(model: Any, splits: Splits, config: Any, registry: Registry) -> Reader:
+def choose_reader(
+    model: Any, splits: Splits, config: Any, registry: Registry, subscription: Subscription | None = None
+) -> Reader:
     """Find out how scores are read out of a model.
 
-    A registered student's own reader comes first, then the plugins are asked, the built-in one last. A small batch is
-    drawn for the probe; random states and the loader's order are left as they were.
+    The reader of the student's own record comes first, then the plugins are asked, the built-in one last. A small
+    batch is drawn for the probe; random states and the loader's order are left as they were.
 
     Raises:
         StudentError: the model cannot be a student; says why.
-        PluginError: a registered student's own reader cannot be imported.
     """
     reason = refusal(model)
     if reason is not None:
         raise StudentError(f"{type(model).__name__} cannot be a student: {reason}; it can be a teacher")
-    own = own_reader(model, registry)
-    if own is not None:
-        return own
+    if subscription is not None and subscription.reader is not None:
+        return subscription.reader(model)
     probe = make_probe(model, splits, config)
     reader: Reader | None = registry.first("ckd_choose_reader", model=model, probe=probe)
     if reader is None:
         raise StudentError(f"no plugin knows how to read scores out of {type(model).__name__}")
-    return reader
-
-
-def own_reader(model: Any, registry: Registry) -> Reader | None:
-    """The reader that a registered student's record names, or ``None``.
-
-    Raises:
-        PluginError: it cannot be imported.
-    """
-    name = type(model).__name__
-    spec: Any = registry.get("student", name) if name in registry.names("student") else None
-    if spec is None or spec.reader is None:
-        return None
-    try:
-        make = resolve_name(spec.reader) if isinstance(spec.reader, str) else spec.reader
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"student {name!r}: reader {spec.reader!r} cannot be imported: {error}") from error
-    reader: Reader = make(model)
     return reader
 
 
@@ -100,9 +85,23 @@ def make_student(
     config: CkdConfig,
     registry: Registry,
     seed: int,
+    batch_size: int,
+    subscription: Subscription | None = None,
 ) -> tuple[Handle, Objective]:
-    """Attach the objective of a config to a model instance."""
-    candidates = _limited(config.candidates, reader).build(registry, "candidates", seed=seed)
+    """Attach the objective of a config to a model instance.
+
+    Args:
+        model: the model instance.
+        reader: how its scores are read.
+        signals: what the teachers know.
+        material: the run's data.
+        config: the ``ckd`` section.
+        registry: where components are looked up.
+        seed: of what is random in the candidates.
+        batch_size: rows of a batch that are distilled, at most.
+        subscription: the student's record.
+    """
+    candidates = _limited(config.candidates, reader, batch_size).build(registry, "candidates", seed=seed)
     popularity = torch.from_numpy(material.popularity)
     candidates.bind(len(popularity), popularity)
     objective = Objective(
@@ -113,19 +112,27 @@ def make_student(
         weight=config.weight,
     )
     objective.to(next(model.parameters()).device)
-    rows = row_source(model, material, registry)
+    rows = row_source(model, material, subscription)
     return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows), objective
 
 
-def row_source(model: Any, material: Material, registry: Registry) -> RowSource | None:
+def row_source(model: Any, material: Material, subscription: Subscription | None = None) -> RowSource | None:
     """How the distilled rows of a batch are found, where it is not by the row column: by user for autoencoders."""
+    if subscription is not None and subscription.rows is not None:
+        return subscription.rows(model)
     if material.rows.by_user:
         return UserRows(torch.from_numpy(material.rows.target).long(), user_field=getattr(model, "USER_ID", "user_id"))
     return None
 
 
-def _limited(candidates: Component, reader: Reader) -> Component:
-    """Where each (row, item) pair is a pass through the model, the batch's targets are subsampled unless told."""
+def _limited(candidates: Component, reader: Reader, batch_size: int) -> Component:
+    """Subsample the batch's targets, unless told, where each (row, item) pair is a pass through the model.
+
+    Their number is the reader's, or less where so many pairs of a batch would not fit a memory bound until the
+    backward pass: RippleNet keeps a megabyte a pair.
+    """
     if reader.max_candidates is None or candidates.name != "in_batch" or "limit" in candidates.options:
         return candidates
-    return Component(name=candidates.name, options={**candidates.options, "limit": reader.max_candidates})
+    fit = _PAIR_MEMORY // max(1, batch_size * reader.pair_bytes)
+    limit = max(2, min(reader.max_candidates, fit))
+    return Component(name=candidates.name, options={**candidates.options, "limit": limit})

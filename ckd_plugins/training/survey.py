@@ -24,13 +24,14 @@ from ckd_plugins.students.choose import examine
 from ckd_plugins.students.families import family, loss_arguments, loss_method, refusal
 from ckd_plugins.students.probe import Probe
 from ckd_plugins.students.readers.base import Reader
-from ckd_plugins.students.state import override, preserved
 from ckd_plugins.students.rows import RowSource
+from ckd_plugins.students.state import override, preserved
+from ckd_plugins.students.zoo.positions import AllPositions
 from ckd_plugins.training.material import gather
 from ckd_plugins.training.probing import make_probe
 from ckd_plugins.training.sample import sample_dataset, sample_settings
-from ckd_plugins.training.student import own_reader, row_source
-from ckd_plugins.training.subscribe import student_defaults
+from ckd_plugins.training.student import row_source
+from ckd_plugins.training.subscribe import subscribe
 
 __all__ = ["TABLE", "StudentRow", "read_table", "survey", "write_table"]
 
@@ -55,6 +56,8 @@ class StudentRow:
     """Calls of ``forward`` that reading the candidates adds; expanded rows add one, over other rows."""
     needs: tuple[str, ...] = ()
     """Beside users, items and the order of interactions: files, item features, PyPI packages."""
+    draws: bool = False
+    """Whether it ranks with random numbers, so that two evaluations of the same weights differ."""
     note: str = ""
     """Why the rows go through it twice, and what is worked round."""
 
@@ -76,31 +79,45 @@ def survey(name: str, folder: Path, registry: Registry) -> StudentRow:
         EnvironmentProblem: the model needs a package that is not installed.
         StudentError: it cannot be built, or its gradient is not finite.
     """
-    wanted = needs(name)
-    defaults = student_defaults(name, registry)
+    student = subscribe(name, registry)
+    wanted = needs(student.model)
     dataset = sample_dataset(folder, wanted)
-    config = build_config(name, dataset, sample_settings(name, wanted), folder / name, defaults=defaults)
+    settings = sample_settings(student.model, wanted)
+    config = build_config(student.model, dataset, settings, folder / name, defaults=student.defaults)
     splits = load_splits(config)
     model = build_pretrained(config, splits, folder / name, lambda stage, epoch, total: None)
-    row = StudentRow(name, family_of(model), "student", needs=wanted.words(), note=_mended(name))
+    row = StudentRow(
+        name,
+        student.family or family_of(model),
+        "student",
+        needs=(*wanted.words(), *student.packages),
+        note=_mended(student.model),
+    )
     why = refusal(model)
     if why is not None:
         return _with(row, status=why)
     probe = make_probe(model, splits, config)
     if not probe.loss_reaches_parameters():
         return _with(row, status="its loss reaches no parameter")
-    reader, rejected = own_reader(model, registry), []
-    if reader is None:
-        reader, rejected = examine(model, probe)
+    reader, rejected = (student.reader(model), []) if student.reader is not None else examine(model, probe)
     if reader is None:
         return _with(row, status="no reader gives its own scores")
-    rows = row_source(model, gather(splits, config, dataset, None), registry)
+    draws = probe.own_ranking_draws()
+    rows = row_source(model, gather(splits, config, dataset, None), student)
     own, extra = _measure(model, reader, probe, rows)
     notes = [row.note] if row.note else []
+    if draws:
+        notes.append("ranks with random numbers: two evaluations differ")
     if reader.passes > 1:
         notes.append(_why_twice(rejected) or "its forward pass propagates over the whole graph for each call")
     return _with(
-        row, reader=reader.name, passes=reader.passes, own_calls=own, extra_calls=extra, note="; ".join(notes)
+        row,
+        reader=reader.name,
+        passes=reader.passes,
+        own_calls=own,
+        extra_calls=extra,
+        draws=draws,
+        note="; ".join(notes),
     )
 
 
@@ -173,13 +190,15 @@ def _check_gradient(model: Any, loss: _Push) -> None:
 
 @contextmanager
 def _counted(model: Any, calls: list[int]) -> Iterator[None]:
-    forward = model.forward
+    # What a model that is trained on whole sequences encodes them by counts as its forward pass.
+    method = "encode" if isinstance(model, AllPositions) else "forward"
+    stock = getattr(model, method)
 
     def counter(*args: Any, **kwargs: Any) -> Any:
         calls.append(1)
-        return forward(*args, **kwargs)
+        return stock(*args, **kwargs)
 
-    with override(model, "forward", counter):
+    with override(model, method, counter):
         yield
 
 

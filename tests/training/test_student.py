@@ -34,7 +34,9 @@ def chosen(run: Any, registry: Registry) -> Reader:
 def taught(run: Any, registry: Registry, reader: Reader, **section: Any) -> tuple[Any, Any]:
     table = torch.zeros(len(run.material.instances), len(run.material.tokens))
     config = CkdConfig.parse({"teachers": ["unisrec"], **section})
-    return make_student(run.model, reader, [DenseSignal.from_arrays(table)], run.material, config, registry, seed=3)
+    return make_student(
+        run.model, reader, [DenseSignal.from_arrays(table)], run.material, config, registry, seed=3, batch_size=64
+    )
 
 
 def test_a_reader_that_pays_for_each_pair_gets_a_limit(prepare: Prepare, registry: Registry) -> None:

@@ -55,6 +55,8 @@ class Reader(ABC):
     """How often the rows of a batch go through the model in one step, its own loss included."""
     max_candidates: int | None = None
     """More candidates than this make the reader costly; ``None`` when it has no such limit."""
+    pair_bytes: int = 0
+    """What a (row, candidate) pair keeps in memory until the backward pass, as a probe measured it."""
 
     def __init__(self, model: Any) -> None:
         self.model = model

@@ -44,17 +44,17 @@ def _alike(a: Any, b: Any) -> bool:
 
 
 @contextmanager
-def recorded(model: Any) -> Iterator[list[Call]]:
-    """Record the calls of the model's ``forward`` and let them pass."""
+def recorded(model: Any, method: str = "forward") -> Iterator[list[Call]]:
+    """Record the calls of a method of the model's and let them pass."""
     calls: list[Call] = []
-    forward = model.forward
+    forward = getattr(model, method)
 
     def recorder(*args: Any, **kwargs: Any) -> Any:
         output = forward(*args, **kwargs)
         calls.append(Call((*args, *kwargs.values()), output))
         return output
 
-    with override(model, "forward", recorder):
+    with override(model, method, recorder):
         yield calls
 
 

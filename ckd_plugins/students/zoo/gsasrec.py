@@ -1,0 +1,49 @@
+"""SASRec that learns from all positions at once."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from ckd_plugins.host.abstract import SASRec
+from ckd_plugins.students.zoo.positions import AllPositions
+
+__all__ = ["gSASRec"]
+
+
+class gSASRec(AllPositions, SASRec):  # type: ignore[misc]  # noqa: N801 — the paper's spelling
+    """RecBole's SASRec, trained on every position of a sequence in one pass.
+
+    Parameters and inference are SASRec's, name by name: ``SASRec.load_state_dict`` takes its weights. What differs is
+    the training: one causal pass a sequence instead of one a prefix, and by default gBCE with 256 negatives in place
+    of a softmax over the catalogue.
+
+    Source: Petrov and Macdonald, gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
+    Sampling, RecSys 2023; all positions at once is Kang and McAuley, SASRec, ICDM 2018. Unlike the paper's, negatives
+    are shared by a batch.
+    """
+
+    def encode(self, item_seq: Tensor) -> Tensor:
+        """States ``[B, L, d]``: what ``forward`` computes before it takes the last one, with fused attention.
+
+        Sequences are padded on the right, so that with a causal mask no item sees padding.
+        """
+        hidden = self.item_embedding(item_seq) + self.position_embedding.weight[: item_seq.shape[1]]
+        hidden = self.dropout(self.LayerNorm(hidden))
+        for layer in self.trm_encoder.layer:
+            hidden = layer.feed_forward(_attend(layer.multi_head_attention, hidden))
+        return hidden
+
+
+def _attend(attention: SASRec, hidden: Tensor) -> Tensor:
+    """RecBole's ``MultiHeadAttention`` with a causal mask, by torch's fused kernel."""
+    heads = (attention.num_attention_heads, attention.attention_head_size)
+    query, key, value = (
+        project(hidden).unflatten(-1, heads).transpose(1, 2)
+        for project in (attention.query, attention.key, attention.value)
+    )
+    drop = attention.attn_dropout.p if attention.training else 0.0
+    context = F.scaled_dot_product_attention(query, key, value, dropout_p=drop, is_causal=True)
+    output = attention.out_dropout(attention.dense(context.transpose(1, 2).flatten(2)))
+    normalised: Tensor = attention.LayerNorm(output + hidden)
+    return normalised
