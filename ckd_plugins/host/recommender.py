@@ -123,12 +123,12 @@ class Recommender:
         """Number of values that the model keeps: parameters, buffers, matrices; of trees, the nodes."""
         if trees.is_tree(self._model):
             return trees.nodes(self._model)
-        kept = sum(value.numel() for value in self._model.state_dict().values())
+        kept: int = sum(value.numel() for value in self._model.state_dict().values())
         for name, value in vars(self._model).items():
             if name.startswith("_"):
                 continue
             if isinstance(value, Tensor):
-                kept += value.numel() if value.layout == torch.strided else value._nnz()
+                kept += value.numel() if value.layout == torch.strided else int(value._nnz())
             else:  # of scipy's and numpy's
                 kept += int(getattr(value, "nnz", getattr(value, "size", 0)))
         return kept

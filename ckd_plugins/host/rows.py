@@ -161,9 +161,7 @@ def _per_user(rows: TrainingRows, user_num: int) -> TrainingRows:
     target = np.zeros(user_num, np.int32)
     first, last = rows.offsets[:-1], rows.offsets[1:] - 1
     start[rows.users], stop[rows.users], target[rows.users] = first, last, rows.flat[last]
-    return TrainingRows(
-        rows.flat, start, stop, target, np.arange(user_num), rows.users, rows.offsets, by_user=True
-    )
+    return TrainingRows(rows.flat, start, stop, target, np.arange(user_num), rows.users, rows.offsets, by_user=True)
 
 
 def validation_targets(splits: Splits, config: Any, rows: TrainingRows) -> NDArray[np.int32]:

@@ -22,9 +22,10 @@ from ckd_plugins.host.needs import has_own_dataset, missing_package, needs
 from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.recommender import Recommender, model_kind, reads_user
 from ckd_plugins.teachers import storage
+from ckd_plugins.teachers.base import Float32
 from ckd_plugins.teachers.calibration import fitted_temperature
 from ckd_plugins.teachers.history import Epoch, History, Progress
-from ckd_plugins.teachers.listing import Float32, ListTeacher
+from ckd_plugins.teachers.listing import ListTeacher
 from ckd_plugins.teachers.recbole_data import OWN_SETTINGS, write_dataset
 from ckd_plugins.teachers.user_lists import UserLists
 
@@ -307,6 +308,7 @@ def _refusal(model: str) -> str | None:
     """Why a RecBole model cannot teach, or ``None``."""
     if missing := missing_package(model):
         return missing
+    model_kind(model)  # raises where there is no such model
     wanted = needs(model)
     if model == "Random":
         return "it ranks at random: nothing to teach"

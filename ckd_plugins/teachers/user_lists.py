@@ -29,9 +29,7 @@ class UserLists:
     """``[N]``."""
 
     @classmethod
-    def of(
-        cls, domain: Domain, k: int, scores: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
-    ) -> Self:
+    def of(cls, domain: Domain, k: int, scores: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]) -> Self:
         """Keep the best of each user's scores: ``k + 1``, and as many more as the user knows items.
 
         So ``k`` are left when what the user knows is masked, and a list of ``k`` can tell what it ties with.
