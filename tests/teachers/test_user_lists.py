@@ -29,7 +29,7 @@ def test_each_user_gets_back_what_was_kept(domain: Domain, monkeypatch: pytest.M
 
 
 def test_a_list_ends_with_the_catalogue(domain: Domain) -> None:
-    """k beyond the catalogue would ask for items that there are not."""
+    """K beyond the catalogue would ask for items that there are not."""
     lists = UserLists.of(domain, 1000, lambda users: table(domain)[users])
     assert set(np.diff(lists.offsets)) == {domain.n_items}
 

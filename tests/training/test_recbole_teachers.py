@@ -66,9 +66,7 @@ def by_recbole(model: str, place: Path) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("model", TEACHERS)
-def test_a_student_learns_from_it_and_a_second_run_finds_it(
-    model: str, taught: Callable[..., dict[str, Any]]
-) -> None:
+def test_a_student_learns_from_it_and_a_second_run_finds_it(model: str, taught: Callable[..., dict[str, Any]]) -> None:
     """A model that is refused as a student with a promise that it can be a teacher, and cannot."""
     first, second = taught("SASRec", model), taught("SASRec", model)
     assert first["ckd"]["history"][-1]["distillation_loss"] > 1e-4
