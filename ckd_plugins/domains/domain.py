@@ -143,9 +143,10 @@ class Domain:
         """Return one row for each training interaction but a user's first; its history is what came before."""
         position = np.arange(len(self.sequence), dtype=np.int64)
         first = np.repeat(self.offsets[:-1], np.diff(self.offsets))
+        user = np.repeat(np.arange(self.n_users), np.diff(self.offsets))[position > first]
         position, first = position[position > first], first[position > first]
         start = np.maximum(first, position - max_length)
-        return Instances(self.items, self.sequence, start, position, self.sequence[position])
+        return Instances(self.items, self.sequence, start, position, self.sequence[position], self.users, user)
 
     def valid_instances(self, max_length: int = 50) -> Instances:
         """Return one row for each user with a validation target; its history is the training interactions."""
@@ -161,7 +162,8 @@ class Domain:
     def _held_out(self, sequence: Int32, offsets: Int64, target: Int32, max_length: int) -> Instances:
         known = target >= 0
         start, stop = offsets[:-1][known], offsets[1:][known]
-        return Instances(self.items, sequence, np.maximum(start, stop - max_length), stop, target[known])
+        start = np.maximum(start, stop - max_length)
+        return Instances(self.items, sequence, start, stop, target[known], self.users, np.flatnonzero(known))
 
 
 def _targets(

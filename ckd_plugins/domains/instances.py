@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,10 +38,18 @@ class Instances:
     """``[R]`` one past its last position."""
     target: Int32
     """``[R]`` item index of each row's target."""
+    users: tuple[str, ...] = ()
+    """Tokens of the users whose rows these are, for teachers that know people rather than histories."""
+    user: Int64 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """``[R]`` index of each row's user in ``users``, -1 where nobody says; all -1 when it is left out."""
 
     def __post_init__(self) -> None:
         for name, dtype in (("flat", np.int32), ("start", np.int64), ("stop", np.int64), ("target", np.int32)):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=dtype))
+        given = np.asarray(self.user) if len(self.user) else np.full(len(self.target), -1)
+        object.__setattr__(self, "user", np.ascontiguousarray(given, dtype=np.int64))
+        if len(self.user) != len(self.target) or self.user.max(initial=-1) >= len(self.users):
+            raise ValueError(f"user must name one of {len(self.users)} users for each of {len(self.target)} rows")
         if not len(self.start) == len(self.stop) == len(self.target):
             raise ValueError(f"start, stop, target have {len(self.start)}, {len(self.stop)}, {len(self.target)} rows")
         for name, values in (("flat", self.flat), ("target", self.target)):
@@ -67,7 +75,9 @@ class Instances:
     def take(self, rows: npt.ArrayLike) -> Instances:
         """Return the chosen rows, in the given order; ``flat`` is shared."""
         rows = np.asarray(rows)
-        return replace(self, start=self.start[rows], stop=self.stop[rows], target=self.target[rows])
+        return replace(
+            self, start=self.start[rows], stop=self.stop[rows], target=self.target[rows], user=self.user[rows]
+        )
 
     @cached_property
     def _flat_hashes(self) -> UInt64:
@@ -84,6 +94,18 @@ class Instances:
         """
         self._check_length(max_length)
         return window_keys(self._flat_hashes, np.maximum(self.start, self.stop - max_length), self.stop)
+
+    def user_keys(self) -> UInt64:
+        """Return the key of each row's user, for teachers that give all rows of a user one answer.
+
+        Returns:
+            ``uint64 [R]``; 0 for a row without a history or without a known user, and for no other.
+        """
+        if not self.users:
+            return np.zeros(len(self), dtype=np.uint64)
+        keys = np.maximum(token_hashes(self.users), np.uint64(1))[self.user]
+        keys[(self.user < 0) | (self.lengths == 0)] = 0
+        return keys
 
     def padded(self, rows: npt.ArrayLike, max_length: int, *, newest_last: bool = True) -> tuple[Int64, Int64]:
         """Return histories as one right-padded matrix, as wide as the longest of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,28 @@ import yaml
 
 from ckd_plugins.host.zoo import model_class, model_names, recbole_folder
 
-__all__ = ["PACKAGES", "Needs", "needs"]
+__all__ = ["PACKAGES", "Needs", "has_own_dataset", "missing_package", "needs"]
 
 PACKAGES = {"LightGBM": "lightgbm", "NCL": "faiss-cpu", "XGBoost": "xgboost-cpu"}
 """PyPI packages that single models import when they are used; our extras ``trees`` and ``faiss`` have them."""
+
+_EXTRAS = {"lightgbm": ("lightgbm", "trees"), "xgboost-cpu": ("xgboost", "trees"), "faiss-cpu": ("faiss", "faiss")}
+"""By PyPI package: what it is imported as, and our extra that has it."""
+
+
+def missing_package(name: str) -> str | None:
+    """What a RecBole model needs and is not installed, with the command that installs it; ``None`` if all is there.
+
+    RecBole cannot import either of its trees without the packages of both.
+    """
+    wanted = [PACKAGES[name]] if name in PACKAGES else []
+    if wanted and _EXTRAS[wanted[0]][1] == "trees":
+        wanted = ["lightgbm", "xgboost-cpu"]
+    for package in wanted:
+        module, extra = _EXTRAS[package]
+        if importlib.util.find_spec(module) is None:
+            return f"the package {module} is missing; pip install 'ckd-plugins[{extra}]'"
+    return None
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,13 @@ def needs(name: str) -> Needs:
     properties = _properties(name)
     features = bool(properties.get("selected_features")) or "item_attribute" in properties
     return Needs(files, features, (PACKAGES[name],) if name in PACKAGES else ())
+
+
+def has_own_dataset(name: str) -> bool:
+    """Whether RecBole has a dataset class for this one model, which gives it columns that no other sees."""
+    import recbole.data.dataset as datasets
+
+    return hasattr(datasets, f"{name}Dataset")
 
 
 def _reads_graph_vectors(name: str) -> bool:

@@ -30,6 +30,7 @@ class TrainingRows:
         start: ``[R]`` where a row's history begins in ``flat``.
         stop: ``[R]`` where it ends; a row with ``start == stop`` has none.
         target: ``[R]`` item id of the row.
+        user: ``[R]`` user id of the row.
         users: ``[U]`` user ids with a train sequence.
         offsets: ``[U + 1]`` their sequences in ``flat``.
         by_user: a batch names its users, not its rows (autoencoders): row ``r`` is user id ``r``.
@@ -41,6 +42,7 @@ class TrainingRows:
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
     target: NDArray[np.int32]
+    user: NDArray[np.int64]
     users: NDArray[np.int64]
     offsets: NDArray[np.int64]
     by_user: bool = False
@@ -87,7 +89,7 @@ def _interactions(user: NDArray[np.int64], item: NDArray[np.int32], time: NDArra
     start, stop = np.empty(len(user), np.int64), np.empty(len(user), np.int64)
     start[order] = np.repeat(offsets[:-1], np.diff(offsets))
     stop[order] = np.arange(len(user))
-    return TrainingRows(item[order], start, stop, item, users, offsets)
+    return TrainingRows(item[order], start, stop, item, user, users, offsets)
 
 
 def _unordered(user: NDArray[np.int64], item: NDArray[np.int32]) -> TrainingRows:
@@ -104,7 +106,7 @@ def _unordered(user: NDArray[np.int64], item: NDArray[np.int32]) -> TrainingRows
         start[row], stop[row] = cursor, cursor + len(others)
         cursor += len(others)
     flat = np.concatenate([base.flat, *extra])
-    return TrainingRows(flat, start, stop, base.target, base.users, base.offsets)
+    return TrainingRows(flat, start, stop, base.target, user, base.users, base.offsets)
 
 
 def _sequential(
@@ -134,7 +136,7 @@ def _sequential(
         ends = len(flat) + np.cumsum([len(e) for e in extra])
         start[foreign], stop[foreign] = ends - [len(e) for e in extra], ends
         flat = np.concatenate([flat, *extra])
-    return TrainingRows(flat, start, stop, item, users, new_offsets)
+    return TrainingRows(flat, start, stop, item, user, users, new_offsets)
 
 
 def _windows(
@@ -184,7 +186,7 @@ def _per_user(rows: TrainingRows, user_num: int) -> TrainingRows:
     target = np.zeros(user_num, np.int32)
     first, last = rows.offsets[:-1], rows.offsets[1:] - 1
     start[rows.users], stop[rows.users], target[rows.users] = first, last, rows.flat[last]
-    return TrainingRows(rows.flat, start, stop, target, rows.users, rows.offsets, by_user=True)
+    return TrainingRows(rows.flat, start, stop, target, np.arange(user_num), rows.users, rows.offsets, by_user=True)
 
 
 def validation_targets(splits: Splits, config: Any, rows: TrainingRows) -> NDArray[np.int32]:

@@ -17,6 +17,7 @@ import yaml
 
 from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment, prepare
+from ckd_plugins.host.trees import tree_defaults
 from ckd_plugins.host.zoo import model_class, recbole_folder
 
 __all__ = ["DatasetPath", "build_config", "find_dataset"]
@@ -137,7 +138,7 @@ _RANKED: dict[str, Any] = {
 def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings without which RecBole's defaults do not run on this model and dataset."""
     kind = cls.type.name
-    filled: dict[str, Any] = {}
+    filled: dict[str, Any] = tree_defaults(model) if kind == "DECISIONTREE" else {}
     if kind == "SEQUENTIAL" and not hasattr(cls, "input_type") and "train_neg_sample_args" not in given:
         own = Path(recbole_folder(), "properties", "model", f"{model}.yaml")
         properties = yaml.safe_load(own.read_text(encoding="utf-8")) if own.is_file() else {}

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ckd_plugins.teachers.base import Teacher
     from ckd_plugins.teachers.history import Epoch, History, Progress
+    from ckd_plugins.teachers.listing import ListTeacher
+    from ckd_plugins.teachers.recbole_model import RecBoleModel
     from ckd_plugins.teachers.text_teacher import TextTeacher
     from ckd_plugins.teachers.unisrec import UniSRec
     from ckd_plugins.teachers.vqrec import VQRec
 
-__all__ = ["Epoch", "History", "Progress", "Teacher", "TextTeacher", "UniSRec", "VQRec"]
+__all__ = ["Epoch", "History", "ListTeacher", "Progress", "RecBoleModel", "Teacher", "TextTeacher", "UniSRec", "VQRec"]
 
 _HOME = {
     "Epoch": "history",
     "History": "history",
+    "ListTeacher": "listing",
     "Progress": "history",
+    "RecBoleModel": "recbole_model",
     "Teacher": "base",
     "TextTeacher": "text_teacher",
     "UniSRec": "unisrec",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from ckd_plugins.teachers.history import History, Progress
 __all__ = ["Teacher"]
 
 Float32 = npt.NDArray[np.float32]
+Int32 = npt.NDArray[np.int32]
+UInt64 = npt.NDArray[np.uint64]
 
 
 class Teacher(ABC):
@@ -24,6 +26,7 @@ class Teacher(ABC):
 
     Its knowledge is given as factors: the score of item ``i`` after row ``r``'s history is
     ``encode(instances)[r] @ item_factors(domain)[i]``; a softmax over scores divides them by ``temperature`` first.
+    A teacher without such vectors derives from :class:`ListTeacher` instead.
 
     The order of calls: any number of ``pretrain``, then ``finetune`` on the domain that students learn, then
     ``item_factors`` and ``encode``. A concrete teacher's options are the keyword arguments of its class.
@@ -31,6 +34,8 @@ class Teacher(ABC):
 
     name: ClassVar[str]
     """What configs call it."""
+    form: ClassVar[Literal["factors", "topk"]] = "factors"
+    """How its knowledge is asked for and stored."""
     max_length: int
     """How many of a history's newest items it reads; the content keys of its answers use the same number."""
     temperature: float
@@ -74,6 +79,13 @@ class Teacher(ABC):
         Raises:
             TeacherError: if the teacher has not been fine-tuned.
         """
+
+    def keys(self, instances: Instances) -> UInt64:
+        """Return what tells its answers apart, ``uint64 [R]``: rows with one key are asked about once.
+
+        By default the newest ``max_length`` tokens of the history; 0 for a row without a history.
+        """
+        return instances.keys(self.max_length)
 
     @property
     @abstractmethod

@@ -12,7 +12,13 @@ __all__ = ["ckd_register_teachers"]
 
 @hookimpl
 def ckd_register_teachers() -> Iterator[TeacherSpec]:
-    """Register ``unisrec`` and ``vqrec``."""
+    """Register ``recbole``, ``unisrec`` and ``vqrec``."""
+    yield TeacherSpec(
+        name="recbole",
+        factory="ckd_plugins.teachers.recbole_model:RecBoleModel",
+        summary="any RecBole model that needs interactions only: {name: recbole, model: ItemKNN}",
+        needs=("history",),
+    )
     yield TeacherSpec(
         name="unisrec",
         factory="ckd_plugins.teachers.unisrec:UniSRec",

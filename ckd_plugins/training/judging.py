@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,19 +21,37 @@ def judge_teacher(teacher: Any, material: Material, splits: Splits, config: Any)
 
     Returns:
         The run's metrics on the test split, or ``None`` where the run is not evaluated by full ranking, or has several
-        test rows of a user with histories that differ.
+        test rows of a user with histories that differ, or a teacher's lists are shorter than what the metrics ask.
     """
     if config["MODEL_TYPE"].name == "SEQUENTIAL":
         users = splits.test._dataset.inter_feat[config["USER_ID_FIELD"]]
         if len(users.unique()) < len(users):
             return None  # each of a user's test rows has a history of its own, and a teacher is asked one a user
-    vectors = torch.from_numpy(teacher.encode(material.evaluation_instances()))
-    items = torch.from_numpy(teacher.item_factors(material.domain))
+    listing = getattr(teacher, "form", "factors") == "topk"
+    if listing and not _lists_do(teacher, config):
+        return None
+    answer = _listed(teacher, material) if listing else _products(teacher, material)
 
     def scores(users: NDArray[np.int64]) -> torch.Tensor:
-        row = torch.from_numpy(material.user_row[users])
-        known = vectors[row.clamp_min(0)] @ items.T
-        known[row < 0] = -torch.inf
+        row = material.user_row[users]
+        known = answer(np.maximum(row, 0))
+        known[torch.from_numpy(row < 0)] = -torch.inf
         return torch.nn.functional.pad(known, (1, 0), value=-torch.inf)
 
     return evaluate_scores(config, splits, scores)
+
+
+def _products(teacher: Any, material: Material) -> Callable[[NDArray[np.int64]], torch.Tensor]:
+    vectors = torch.from_numpy(teacher.encode(material.evaluation_instances()))
+    items = torch.from_numpy(teacher.item_factors(material.domain))
+    return lambda rows: vectors[torch.from_numpy(rows)] @ items.T
+
+
+def _listed(teacher: Any, material: Material) -> Callable[[NDArray[np.int64]], torch.Tensor]:
+    instances = material.evaluation_instances()
+    return lambda rows: torch.from_numpy(teacher.scores(instances, rows))
+
+
+def _lists_do(teacher: Any, config: Any) -> bool:
+    """Whether the metrics look no further down than a list teacher's lists; GAUC ranks the whole catalogue."""
+    return max(config["topk"]) <= teacher.k and "gauc" not in [str(m).lower() for m in config["metrics"]]

@@ -72,7 +72,8 @@ class Material:
         known = d.valid >= 0
         sequence = np.insert(d.sequence, d.offsets[1:][known], d.valid[known])
         offsets = d.offsets + np.concatenate([[0], np.cumsum(known)])
-        return Instances(d.items, sequence, offsets[:-1], offsets[1:], np.zeros(d.n_users, np.int32))
+        target = np.zeros(d.n_users, np.int32)
+        return Instances(d.items, sequence, offsets[:-1], offsets[1:], target, d.users, np.arange(d.n_users))
 
 
 def _digest(*columns: NDArray[np.uint64]) -> str:
@@ -122,7 +123,7 @@ def gather(splits: Splits, config: Any, dataset: DatasetPath, fields: Sequence[s
         test=np.full(len(rows.users), -1),
     )
     target = np.maximum(rows.target - 1, 0)  # by-user rows of users without a sequence have none, and no history
-    instances = Instances(items, rows.flat - 1, rows.start, rows.stop, target)
     user_row = np.full(len(users), -1, np.int64)
     user_row[rows.users] = np.arange(len(rows.users))
+    instances = Instances(items, rows.flat - 1, rows.start, rows.stop, target, domain.users, user_row[rows.user])
     return Material(domain, instances, rows, user_row)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig, Component
@@ -170,7 +171,7 @@ def teach(
             seconds["finetune"] = _train(teacher, "finetune", material.domain, component.name, reporter)
             _save(teacher, folder)
         store = _store(teacher, component.name, material, text, folder, config, reporter, seconds)
-    signal = store.bind(material.instances.keys(teacher.max_length), material.tokens)
+    signal = store.bind(teacher.keys(material.instances), material.tokens)
     if not seconds:
         reporter.say(f"{component.name}: reused from {folder} (fine-tuned before on the same data)")
     return Taught(component.name, teacher, signal, folder, store.path, seconds)
@@ -256,7 +257,7 @@ def _store(
     reporter: Reporter,
     seconds: dict[str, float],
 ) -> Store:
-    keys = material.instances.keys(teacher.max_length)
+    keys = teacher.keys(material.instances)
     # Rows without a history are in some families' train sets only, and no teacher is asked about them.
     wanted = blake2b(np.unique(keys[keys != 0]).tobytes(), digest_size=6).hexdigest()
     path = config.cache_dir / "signals" / f"{folder.name}-{wanted}"
@@ -279,16 +280,29 @@ def _store(
             reporter.say(f"{name}: stored knowledge is not usable ({damage}); asking the teacher again")
             shutil.rmtree(path)
     started = time.perf_counter()
-    layout = Layout.factors(teacher.item_factors(material.domain))
+    layout = _layout(teacher, material)
     writer = StoreWriter(path, provenance, layout, keys=keys, items=material.domain.items, replace=True)
     with writer:
         total = writer.manifest.n_shards
         with reporter.task(f"cache {name}", total) as advance:
             for done, shard in enumerate(writer.pending(), start=1):
-                writer.write(shard, vectors=teacher.encode(material.instances, shard.rows))
+                writer.write(shard, **_answers(teacher, material, shard.rows))
                 advance(done, f"{writer.manifest.rows} instances")
     seconds["cache"] = time.perf_counter() - started
     return Store.open(path, expected, verify=False)
+
+
+def _layout(teacher: Any, material: Material) -> Layout:
+    if teacher.form == "topk":
+        return Layout.topk(min(teacher.k, material.domain.n_items))
+    return Layout.factors(teacher.item_factors(material.domain))
+
+
+def _answers(teacher: Any, material: Material, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    if teacher.form == "topk":
+        ids, scores = teacher.lists(material.instances, rows)
+        return {"ids": ids, "scores": scores}
+    return {"vectors": teacher.encode(material.instances, rows)}
 
 
 def _domain_hash(domain: Domain) -> str:

@@ -75,3 +75,31 @@ def test_no_rows_have_no_keys() -> None:
     assert empty.padded([], 3)[0].shape == (0, 1)
     with pytest.raises(ValueError, match="at least 1"):
         empty.keys(0)
+
+
+def test_user_keys_are_the_users_whatever_the_numbering() -> None:
+    """A store of users' lists must serve a run that numbers users otherwise; strangers share nobody's."""
+    at = np.arange(4)
+    one = Instances(("a",), np.zeros(4), at, at + 1, np.zeros(4), ("u", "v"), np.array([0, 1, 1, -1]))
+    other = Instances(("a",), np.zeros(4), at, at + 1, np.zeros(4), ("v", "u"), np.array([1, 0, 0, -1]))
+    assert one.user_keys().tolist() == other.user_keys().tolist()
+    keys = one.user_keys()
+    assert keys[1] == keys[2] != keys[0]
+    assert keys[3] == 0
+    assert one.take([2, 0]).user.tolist() == [1, 0]
+
+
+def test_rows_without_users_or_a_history_have_no_user_key() -> None:
+    """Key 0 is left out of a store; any other would be asked about."""
+    at = np.arange(2)
+    nameless = Instances(("a",), np.zeros(2), at, at + 1, np.zeros(2))
+    assert nameless.user.tolist() == [-1, -1]
+    assert nameless.user_keys().tolist() == [0, 0]
+    empty = Instances(("a",), np.zeros(2), at, at, np.zeros(2), ("u",), np.zeros(2))
+    assert empty.user_keys().tolist() == [0, 0]
+
+
+def test_a_user_beyond_the_users_is_refused() -> None:
+    """It would be read as somebody else in another numbering."""
+    with pytest.raises(ValueError, match="user must name one of 1 users"):
+        Instances(("a",), np.zeros(1), [0], [1], [0], ("u",), np.array([1]))

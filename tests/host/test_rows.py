@@ -119,3 +119,20 @@ def test_validation_targets_are_the_validation_splits(prepare: Callable[..., Any
     truth = dict(zip(valid["user_id"].tolist(), valid["item_id"].tolist(), strict=True))
     found = validation_targets(run.splits, run.config, rows)
     assert {int(u): int(i) for u, i in zip(rows.users, found, strict=True)} == truth
+
+
+@pytest.mark.parametrize(
+    ("model", "split"), [("SASRec", BY_TIME), ("BPR", BY_TIME), ("BPR", {**BY_TIME, "order": "RO"})]
+)
+def test_rows_name_their_user(prepare: Callable[..., Any], model: str, split: dict[str, Any]) -> None:
+    """A teacher that knows users would be asked about somebody else."""
+    run = prepare(model, eval_args=split)
+    rows = training_rows(run.splits, run.config)
+    assert rows.user.tolist() == run.splits.train_dataset.inter_feat["user_id"].tolist()
+
+
+def test_a_row_of_an_autoencoder_is_its_user(prepare: Callable[..., Any]) -> None:
+    """Its batches name users, not rows."""
+    run = prepare("MultiVAE", eval_args=BY_TIME)
+    rows = training_rows(run.splits, run.config)
+    assert rows.user.tolist() == list(range(run.splits.dataset.user_num))

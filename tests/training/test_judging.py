@@ -100,3 +100,27 @@ def test_where_nothing_is_ranked_there_is_no_result(prepare: Prepare) -> None:
         eval_args={"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "uni20", "group_by": "user"},
     )
     assert judge_teacher(TEACHER, run.material, run.splits, run.host) is None
+
+
+class Lists:
+    """The same teacher, asked for scores and not for vectors."""
+
+    form, k = "topk", 10
+
+    def scores(self, instances: Any, rows: Any) -> np.ndarray:
+        return encode(instances.take(rows)) @ vectors(instances.items).T
+
+
+@pytest.mark.parametrize("model", ["BPR", "SASRec"])
+def test_lists_are_judged_like_vectors(prepare: Prepare, shop: Path, model: str) -> None:
+    """Two teachers in one table must have been ranked in one way."""
+    run = prepare(model)
+    found = judge_teacher(Lists(), run.material, run.splits, run.host)
+    assert found == pytest.approx(reference(shop, masked=model == "BPR"), abs=5.1e-5)
+
+
+@pytest.mark.parametrize("settings", [{"topk": [20]}, {"metrics": ["GAUC"], "valid_metric": "GAUC"}])
+def test_metrics_that_look_beyond_the_lists_are_not_made_up(prepare: Prepare, settings: dict[str, Any]) -> None:
+    """What a list does not hold would count as ranked last."""
+    run = prepare("BPR", **settings)
+    assert judge_teacher(Lists(), run.material, run.splits, run.host) is None
