@@ -20,6 +20,7 @@ from ckd_plugins.registry import Registry
 from ckd_plugins.signals.dense import DenseSignal
 from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.training.student import check_parts, choose_reader, make_student
+from ckd_plugins.training.subscribe import subscribe
 
 from .conftest import add_graph
 
@@ -160,7 +161,7 @@ class Registered:
 
     @hookimpl
     def ckd_register_students(self) -> Iterator[StudentSpec]:
-        yield StudentSpec(name="BPR", factory="nobody:BPR", family="general", reader=self.reader)
+        yield StudentSpec(name="MyBPR", factory="BPR", family="general", reader=self.reader)
 
 
 @pytest.mark.parametrize("reader", [Own, f"{__name__}:Own"])
@@ -169,15 +170,17 @@ def test_a_registered_students_own_reader_comes_first(prepare: Prepare, registry
     chooser = Chooser("BPR")
     registry.register(chooser, "chooser")
     registry.register(Registered(reader), "registered")
-    assert isinstance(chosen(prepare("BPR"), registry), Own)
+    run = prepare("BPR")
+    reader = choose_reader(run.model, run.splits, run.host, registry, subscribe("MyBPR", registry))
+    assert isinstance(reader, Own)
     assert chooser.asked == []
 
 
-def test_a_registered_reader_that_cannot_be_imported_is_the_plugins_fault(prepare: Prepare, registry: Registry) -> None:
+def test_a_registered_reader_that_cannot_be_imported_is_the_plugins_fault(registry: Registry) -> None:
     """ModuleNotFoundError says nothing about whose record named the module."""
     registry.register(Registered("nobody_has_this:Reader"), "registered")
-    with pytest.raises(PluginError, match="student 'BPR': reader 'nobody_has_this:Reader' cannot be imported"):
-        chosen(prepare("BPR"), registry)
+    with pytest.raises(PluginError, match="student 'MyBPR': reader 'nobody_has_this:Reader' cannot be imported"):
+        subscribe("MyBPR", registry)
 
 
 def test_a_model_without_gradients_is_refused_with_the_reason(prepare: Prepare, registry: Registry) -> None:
@@ -208,6 +211,24 @@ def test_wrong_parts_are_told_before_anything_runs(
     """They are built after the teachers: a typo would cost the teachers' training first."""
     with pytest.raises(kind, match=message):
         check_parts(CkdConfig.parse({"teachers": ["unisrec"], **section}), registry)
+
+
+def test_pairs_that_would_not_fit_into_memory_are_fewer(prepare: Prepare, registry: Registry) -> None:
+    """RippleNet keeps a megabyte for each pair: 64 candidates a row took 14 GB on 1,350 rows."""
+    run = prepare("DeepFM")
+    reader = chosen(run, registry)
+    assert 500 < reader.pair_bytes < 50_000
+    config = CkdConfig.parse({"teachers": ["unisrec"]})
+    table = torch.zeros(len(run.material.instances), len(run.material.tokens))
+    signals = [DenseSignal.from_arrays(table)]
+    limits = []
+    for batch_size in (64, 2**30 // (10 * reader.pair_bytes), 2**30):
+        made = make_student(
+            run.model, reader, signals, run.material, config, registry, seed=3, batch_size=batch_size
+        )
+        made[0].detach()
+        limits.append(made[1].candidates.limit)
+    assert limits == [64, 10, 2]
 
 
 def test_no_batch_is_drawn_for_a_refused_model(prepare: Prepare, registry: Registry, tmp_path: Path) -> None:

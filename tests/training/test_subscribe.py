@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from ckd_plugins.errors import PluginError
+from ckd_plugins import StudentSpec, hookimpl
+from ckd_plugins.errors import EnvironmentProblem, PluginError
 from ckd_plugins.registry import Registry, using
 from ckd_plugins.training.entry import distill
-from ckd_plugins.training.subscribe import student_defaults
+from ckd_plugins.training.subscribe import Subscription, register_students, subscribe
 
 from .conftest import BY_TIME, FAST_TEACHER, N_ITEMS, N_USERS, TestEncoders
 
@@ -107,18 +108,18 @@ def test_a_plugins_student_is_distilled_with_its_defaults_below_the_users(
 
 def test_a_student_without_defaults_has_none(install: Install) -> None:
     """Not every model has settings of its own."""
-    assert student_defaults("BareRec", install("BareRec", "bare_models")) == {}
+    assert subscribe("BareRec", install("BareRec", "bare_models")).defaults == {}
 
 
 def test_recboles_own_models_and_nobodys_pass(registry: Registry) -> None:
     """What is not registered is RecBole's to find, or to miss with its list of names."""
-    assert student_defaults("BPR", registry) == {}
-    assert student_defaults("NobodysRec", registry) == {}
+    assert subscribe("BPR", registry) == Subscription("BPR", "BPR")
+    assert subscribe("NobodysRec", registry) == Subscription("NobodysRec", "NobodysRec")
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
-    ("module", {"factory": "bad_models.modle:Rec0"}, "student 'Rec0' cannot be imported: No module named"),
-    ("class", {"factory": "bad_models.model:Rek"}, "student 'Rec1' cannot be imported: .*has no attribute 'Rek'"),
+    ("module", {"factory": "bad_models.modle:Rec0"}, "student 'Rec0': model .* cannot be imported: No module named"),
+    ("class", {"factory": "bad_models.model:Rek"}, "student 'Rec1': model .* cannot be imported: .*has no attribute 'Rek'"),
     ("name", {"factory": "bad_models.model:BPRLoss"}, "student 'Rec2': .*has no RecBole model type"),
     ("file", {"defaults": "bad_models:properties.yml"}, "'bad_models:properties.yml' cannot be"),
     ("package", {"defaults": "bad_modles:x.yaml"}, "'bad_modles:x.yaml' cannot be read: No mod"),
@@ -140,7 +141,7 @@ def test_a_bad_record_is_the_plugins_fault_in_one_line(
     name = f"Rec{number}"
     registry = install(name, "bad_models", **how)
     with pytest.raises(PluginError, match=message) as caught:
-        student_defaults(name, registry)
+        subscribe(name, registry)
     assert "\n" not in str(caught.value)
     assert f"student {name!r}" in str(caught.value)
     with pytest.raises(PluginError):
@@ -155,4 +156,36 @@ def test_a_class_of_another_name_is_refused(install: Install) -> None:
 
     model.Other = type("Other", (model.AliasRec,), {})
     with pytest.raises(PluginError, match="student 'AliasRec': its class is named 'Other'"):
-        student_defaults("AliasRec", registry)
+        subscribe("AliasRec", registry)
+
+
+def test_a_record_may_give_one_of_recboles_models_other_defaults(install: Install, shop: Path, tmp_path: Path) -> None:
+    """A plugin that only tunes SASRec would have to copy it; and the plain SASRec must stay what it is."""
+    registry = install("TinySASRec", "tiny_models", "hidden_size: 8\ninner_size: 8\n", factory="SASRec")
+    student = subscribe("TinySASRec", registry)
+    assert (student.model, dict(student.defaults)) == ("SASRec", {"hidden_size": 8, "inner_size": 8})
+    given = {"epochs": 1, "gpu_id": "", "valid_metric": "NDCG@10", "ckd": {"run_dir": str(tmp_path / "runs")}}
+    tiny, plain = (distill(name, shop, None, given)["ckd"] for name in ("TinySASRec", "SASRec"))
+    assert (tiny["model"], plain["model"]) == ("TinySASRec", "SASRec")
+    assert tiny["parameters"] < plain["parameters"] / 4
+
+
+def test_a_name_of_recboles_is_not_taken(install: Install) -> None:
+    """Whoever asks for SASRec would get a stranger's settings without a word."""
+    registry = install("SASRec", "greedy_models", "hidden_size: 8\n", factory="SASRec")
+    with pytest.raises(PluginError, match="student 'SASRec' of .*greedy-models.*: RecBole has a model of that name"):
+        subscribe("SASRec", registry)
+
+
+def test_a_missing_package_is_named(registry: Registry) -> None:
+    """An ImportError from inside a model does not tell what to install."""
+
+    class Wants:
+        @hookimpl
+        def ckd_register_students(self) -> Iterator[StudentSpec]:
+            yield StudentSpec(name="WantsRec", factory="BPR", packages=("no-such-package",))
+
+    registry.register(Wants(), "wants")
+    with pytest.raises(EnvironmentProblem, match="student 'WantsRec' needs no-such-package; pip install"):
+        subscribe("WantsRec", registry)
+    assert "WantsRec" not in register_students(registry)
