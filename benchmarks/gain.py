@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pages import write_table
 
 Result = Mapping[str, Any]
 SETTINGS: dict[str, Any] = {
@@ -91,16 +92,7 @@ def main(dataset: Path, model: str, teachers: str, seeds: str, runs: Path, page:
                 result = distill(model, dataset, None, settings, teachers=taught, reporter=Console())
             pair.append(result)
         pairs.append((pair[0], pair[1]))
-    made = table(pairs, names)
-    click.echo(made)
-    if page is not None:
-        begin = f"<!-- table: {model} {dataset.name} {teachers} -->"
-        end = "<!-- end -->"
-        before, found, rest = page.read_text(encoding="utf-8").partition(begin)
-        if not found:
-            raise click.UsageError(f"{page} has no line {begin}")
-        after = rest.partition(end)[2]
-        page.write_text(f"{before}{begin}\n{made}\n{end}{after}", encoding="utf-8")
+    write_table(table(pairs, names), f"{model} {dataset.name} {teachers}", page)
 
 
 if __name__ == "__main__":

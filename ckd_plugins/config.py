@@ -184,6 +184,8 @@ class Text(_Section):
 class Speed(_Section):
     """What makes training faster."""
 
+    arrays: Flag = True
+    """Take rows and draw negatives by whole arrays instead of Python loops: the same batches, bit for bit."""
     trim: Flag = True
     """Cut each batch to its longest sequence, for models of which a check finds that it changes nothing."""
     bucket: Flag = True

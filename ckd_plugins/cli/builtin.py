@@ -13,6 +13,7 @@ _COMMANDS = {
     "demo": "From teachers to a report on bundled data, in minutes.",
     "distill": "Train a student with what teachers know.",
     "doctor": "Check this machine and its packages; --fix mends what pip can mend.",
+    "students": "Show which models can be distilled and how; measure some anew.",
     "teacher": "List teachers, or train and cache them ahead of their students.",
     "plugins": "List the installed plugins, or check one of them.",
 }

@@ -35,11 +35,15 @@ class Splits:
         return self.train._dataset
 
 
-def load_splits(config: Any) -> Splits:
+def load_splits(config: Any, *, arrays: bool = True) -> Splits:
     """Load, filter and split the dataset of a config, in the order and with the seeds of ``run_recbole``.
 
     The row id is one more column of the training split's interactions. RecBole hands it through sampling and
     batching untouched; models do not see it, as they ask for fields by name.
+
+    Args:
+        config: RecBole's config.
+        arrays: let the train loader work by arrays (:mod:`ckd_plugins.host.arrays`); its batches are the same.
 
     Raises:
         DataError: a column is missing, or filtering left nothing to train on or to evaluate.
@@ -74,6 +78,10 @@ def load_splits(config: Any) -> Splits:
     for built in (dataset, train._dataset, valid._dataset, test._dataset) if keeps_time else ():
         _forget(built)
     features.interaction[ROW_FIELD] = torch.from_numpy(_row_ids(train._dataset, config))
+    if arrays:
+        from ckd_plugins.host.arrays import accelerate
+
+        accelerate(train)
     return Splits(dataset, train, valid, test, times)
 
 

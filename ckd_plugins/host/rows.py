@@ -153,8 +153,9 @@ def _windows(
     flat = np.empty(int(offsets[-1]), np.int32)
     flat[position] = lists[inside]
     flat[offsets[1:] - 1] = item[first[1:] - 1]
+    start, target = offsets[block[parent]], flat[position + 1]
     return TrainingRows(
-        flat, offsets[block[parent]], position + 1, flat[position + 1], users, offsets, parent=parent.astype(np.int64)
+        flat, start, position + 1, target, user[parent], users, offsets, parent=parent.astype(np.int64)
     )
 
 

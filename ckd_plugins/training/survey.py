@@ -1,11 +1,13 @@
-"""What kind of student each model makes, found out on a slice of MovieLens-100K: the truth behind ``ckd students``."""
+"""What kind of student each model makes, found out on a slice of MovieLens-100K: the truth behind ``ckd students``.
+
+Measured, not declared: :mod:`ckd_plugins.students.table` keeps what was found.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from ckd_plugins.students.probe import Probe
 from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.rows import RowSource
 from ckd_plugins.students.state import override, preserved
+from ckd_plugins.students.table import StudentRow
 from ckd_plugins.students.zoo.positions import AllPositions
 from ckd_plugins.training.material import gather
 from ckd_plugins.training.probing import make_probe
@@ -33,38 +36,7 @@ from ckd_plugins.training.sample import sample_dataset, sample_settings
 from ckd_plugins.training.student import row_source
 from ckd_plugins.training.subscribe import subscribe
 
-__all__ = ["TABLE", "StudentRow", "read_table", "survey", "write_table"]
-
-TABLE = Path(__file__).parents[1] / "students" / "table.json"
-"""The rows as last measured; part of the package, and checked by the tests row by row."""
-
-
-@dataclass(frozen=True)
-class StudentRow:
-    """What was found out about one model."""
-
-    name: str
-    family: str
-    status: str
-    """``student``, or why it cannot be one."""
-    reader: str = ""
-    passes: int = 0
-    """How often the rows of a batch go through the model in a distilled step, its own loss included."""
-    own_calls: int = 0
-    """Calls of ``forward`` that the model's own loss makes."""
-    extra_calls: int = 0
-    """Calls of ``forward`` that reading the candidates adds; expanded rows add one, over other rows."""
-    needs: tuple[str, ...] = ()
-    """Beside users, items and the order of interactions: files, item features, PyPI packages."""
-    draws: bool = False
-    """Whether it ranks with random numbers, so that two evaluations of the same weights differ."""
-    note: str = ""
-    """Why the rows go through it twice, and what is worked round."""
-
-    @property
-    def is_student(self) -> bool:
-        """Whether it can be distilled."""
-        return self.status == "student"
+__all__ = ["survey"]
 
 
 def survey(name: str, folder: Path, registry: Registry) -> StudentRow:
@@ -95,13 +67,13 @@ def survey(name: str, folder: Path, registry: Registry) -> StudentRow:
     )
     why = refusal(model)
     if why is not None:
-        return _with(row, status=why)
+        return replace(row, status=why)
     probe = make_probe(model, splits, config)
     if not probe.loss_reaches_parameters():
-        return _with(row, status="its loss reaches no parameter")
+        return replace(row, status="its loss reaches no parameter")
     reader, rejected = (student.reader(model), []) if student.reader is not None else examine(model, probe)
     if reader is None:
-        return _with(row, status="no reader gives its own scores")
+        return replace(row, status="no reader gives its own scores")
     draws = probe.own_ranking_draws()
     rows = row_source(model, gather(splits, config, dataset, None), student)
     own, extra = _measure(model, reader, probe, rows)
@@ -110,7 +82,7 @@ def survey(name: str, folder: Path, registry: Registry) -> StudentRow:
         notes.append("ranks with random numbers: two evaluations differ")
     if reader.passes > 1:
         notes.append(_why_twice(rejected) or "its forward pass propagates over the whole graph for each call")
-    return _with(
+    return replace(
         row,
         reader=reader.name,
         passes=reader.passes,
@@ -124,10 +96,6 @@ def survey(name: str, folder: Path, registry: Registry) -> StudentRow:
 def family_of(model: Any) -> str:
     """The family of a model, tree models included."""
     return family(model) if isinstance(model, torch.nn.Module) else "decision tree"
-
-
-def _with(row: StudentRow, **changes: Any) -> StudentRow:
-    return StudentRow(**{**asdict(row), **changes})
 
 
 def _mended(name: str) -> str:
@@ -200,15 +168,3 @@ def _counted(model: Any, calls: list[int]) -> Iterator[None]:
 
     with override(model, method, counter):
         yield
-
-
-def read_table() -> list[StudentRow]:
-    """The rows as last measured, by name."""
-    rows = json.loads(TABLE.read_text(encoding="utf-8"))
-    return [StudentRow(**{**row, "needs": tuple(row["needs"])}) for row in rows]
-
-
-def write_table(rows: list[StudentRow]) -> None:
-    """Keep rows as the package's table."""
-    ordered = sorted(rows, key=lambda row: row.name.lower())
-    TABLE.write_text(json.dumps([asdict(row) for row in ordered], indent=1) + "\n", encoding="utf-8")

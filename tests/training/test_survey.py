@@ -22,11 +22,12 @@ from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.needs import needs
 from ckd_plugins.host.zoo import model_names
 from ckd_plugins.registry import Registry
+from ckd_plugins.students.table import read_table
 from ckd_plugins.teachers.base import Teacher
 from ckd_plugins.teachers.history import History
 from ckd_plugins.training.entry import distill
 from ckd_plugins.training.sample import sample_dataset, sample_settings
-from ckd_plugins.training.survey import read_table, survey
+from ckd_plugins.training.survey import survey
 
 
 class Echo(Teacher):

@@ -1,0 +1,168 @@
+"""Students of our own beside RecBole's, side by side: seconds an epoch, and seconds to a given validation NDCG.
+
+    python benchmarks/zoo.py epochs --dataset ml-100k --dataset ../shared/data/games --write docs/zoo.md
+    python benchmarks/zoo.py reach --dataset ../shared/data/office --write docs/zoo.md
+
+``epochs`` trains RecBole's LightGCN as stock RecBole does (its loaders untouched) and ours in turn, in one process, and
+takes the median of the ratios. ``reach`` trains sequential models with one target a row and with all positions at once,
+both through this package, until the first has its best validation, and asks how long each needed to get there. The test
+split is read once, with each model's best weights.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from pages import write_table
+
+from ckd_plugins import distill
+from ckd_plugins.host.data import load_splits
+from ckd_plugins.host.journal import recbole_log
+from ckd_plugins.host.models import build_model
+from ckd_plugins.host.settings import build_config, find_dataset
+from ckd_plugins.host.trainer import build_trainer, close_trainer
+from ckd_plugins.registry import get_registry
+from ckd_plugins.training.subscribe import subscribe
+
+LEAVE_ONE_OUT = {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full", "group_by": "user"}
+COMMON: dict[str, Any] = {
+    "eval_args": LEAVE_ONE_OUT,
+    "metrics": ["Recall", "NDCG"],
+    "valid_metric": "NDCG@10",
+    "topk": [10],
+    "gpu_id": "",
+}
+
+
+class Epochs:
+    """A model whose epochs can be timed one by one."""
+
+    def __init__(self, name: str, dataset: str, seed: int, folder: Path, *, stock: bool) -> None:
+        student = subscribe(name, get_registry())
+        config = build_config(
+            student.model, find_dataset(dataset), {**COMMON, "seed": seed}, folder, defaults=student.defaults
+        )
+        self.splits = load_splits(config, arrays=not stock)
+        self.trainer = build_trainer(config, build_model(config, self.splits), folder, [])
+        self.done = 0
+
+    def one(self) -> float:
+        """Train an epoch; seconds."""
+        started = time.perf_counter()
+        self.trainer._train_epoch(self.splits.train, self.done)
+        self.done += 1
+        return time.perf_counter() - started
+
+    def valid(self) -> float:
+        """Validation NDCG@10."""
+        self.trainer.model.eval()
+        for cache in ("restore_user_e", "restore_item_e"):
+            setattr(self.trainer.model, cache, None)
+        return float(self.trainer.evaluate(self.splits.valid, load_best_model=False)["ndcg@10"])
+
+
+def epoch_rows(dataset: str, seeds: Sequence[int], epochs: int) -> list[str]:
+    """One row a dataset: seconds of an epoch, their ratio, and validation after all epochs."""
+    theirs, ours, ratios, scores = [], [], [], []
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as scratch, recbole_log(Path(scratch)):
+            stock = Epochs("LightGCN", dataset, seed, Path(scratch, "stock"), stock=True)
+            zoo = Epochs("LightGCNPyG", dataset, seed, Path(scratch, "zoo"), stock=False)
+            for _ in range(epochs):  # in turn, so that a busy moment of the machine hits both
+                theirs.append(stock.one())
+                ours.append(zoo.one())
+                ratios.append(theirs[-1] / ours[-1])
+            scores.append((stock.valid(), zoo.valid()))
+            close_trainer(stock.trainer)
+            close_trainer(zoo.trainer)
+    low, high = min(ratios), max(ratios)
+    differ = [abs(a - b) for a, b in scores]
+    return [
+        f"| {Path(dataset).name} | {statistics.median(theirs):.2f} s | {statistics.median(ours):.2f} s | "
+        f"**{statistics.median(ratios):.1f}x** ({low:.1f} to {high:.1f}) | "
+        f"{_mean(a for a, _ in scores)} | {_mean(b for _, b in scores)} | {max(differ):.4f} |"
+    ]
+
+
+def _mean(values: Any) -> str:
+    found = list(values)
+    spread = f" ± {statistics.stdev(found):.4f}" if len(found) > 1 else ""
+    return f"{statistics.mean(found):.4f}{spread}"
+
+
+def curve(name: str, dataset: str, seed: int, settings: dict[str, Any], runs: Path) -> dict[str, Any]:
+    """A plain run's validation by seconds of training."""
+    given = {**COMMON, "seed": seed, "epochs": 200, "stopping_step": 10, **settings, "ckd": {"run_dir": str(runs)}}
+    result = distill(name, dataset, None, given)
+    spent, points = 0.0, []
+    for epoch in result["ckd"]["history"]:
+        spent += epoch["seconds"]
+        if "valid_score" in epoch:
+            points.append((spent, epoch["valid_score"]))
+    return {"points": points, "best": result["best_valid_score"], "test": result["test_result"]["ndcg@10"]}
+
+
+def seconds_to(points: Sequence[tuple[float, float]], score: float) -> float | None:
+    """Seconds of training until validation first reached a score, or ``None`` if it never did."""
+    return next((seconds for seconds, found in points if found >= score), None)
+
+
+@click.group()
+def main() -> None:
+    """Compare the students of our own with RecBole's."""
+
+
+@main.command()
+@click.option("--dataset", "datasets", multiple=True, required=True)
+@click.option("--seeds", default="2020,2021,2022,2023,2024")
+@click.option("--epochs", default=5, show_default=True)
+@click.option("--write", type=click.Path(path_type=Path), help="Page whose table is replaced.")
+def epochs(datasets: tuple[str, ...], seeds: str, epochs: int, write: Path | None) -> None:
+    """Time an epoch of LightGCN, RecBole's and ours."""
+    lines = [
+        "| dataset | RecBole's LightGCN | LightGCNPyG | faster | valid NDCG@10, RecBole's | ours | largest difference |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for dataset in datasets:
+        lines += epoch_rows(dataset, [int(s) for s in seeds.split(",")], epochs)
+        click.echo(lines[-1])
+    lines += ["", f"Validation after {epochs} epochs. Seeds: {seeds.replace(',', ', ')}."]
+    write_table("\n".join(lines), "lightgcn epochs", write)
+
+
+@main.command()
+@click.option("--dataset", required=True)
+@click.option("--pair", "pairs", multiple=True, default=("SASRec:gSASRec", "GRU4Rec:gGRU4Rec"))
+@click.option("--seeds", default="2020,2021,2022")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("ckd_runs/zoo"))
+@click.option("--write", type=click.Path(path_type=Path), help="Page whose table is replaced.")
+def reach(dataset: str, pairs: tuple[str, ...], seeds: str, runs: Path, write: Path | None) -> None:
+    """Time how long training takes to the best validation that one target a row reaches."""
+    lines = [
+        "| seed | model | best valid NDCG@10 | test NDCG@10 | seconds to RecBole's best | faster |",
+        "|---|---|---|---|---|---|",
+    ]
+    for pair in pairs:
+        theirs, ours = pair.split(":")
+        for seed in (int(s) for s in seeds.split(",")):
+            base = curve(theirs, dataset, seed, {"train_batch_size": 1024}, runs)
+            zoo = curve(ours, dataset, seed, {}, runs)
+            goal = base["best"]
+            needed = seconds_to(base["points"], goal)
+            for name, found in ((theirs, base), (ours, zoo)):
+                spent = seconds_to(found["points"], goal)
+                ratio = "" if spent is None or needed is None or name == theirs else f"**{needed / spent:.1f}x**"
+                when = "never" if spent is None else f"{spent:.0f}"
+                lines.append(f"| {seed} | {name} | {found['best']:.4f} | {found['test']:.4f} | {when} | {ratio} |")
+                click.echo(lines[-1])
+    write_table("\n".join(lines), f"reach {Path(dataset).name}", write)
+
+
+if __name__ == "__main__":
+    main()
