@@ -55,7 +55,7 @@ def asks_for_values(given: Mapping[str, Any]) -> bool:
     if "labeled" in (mode.values() if isinstance(mode, Mapping) else (mode,)):
         return True
     named = given.get("metrics") or ()
-    metrics = [named] if isinstance(named, str) else [*named]
+    metrics = [*named] if isinstance(named, list | tuple) else [named]
     metrics.append(str(given.get("valid_metric") or ""))
     kinds = {metric_types.get(str(metric).partition("@")[0].lower()) for metric in metrics}
     return EvaluatorType.VALUE in kinds

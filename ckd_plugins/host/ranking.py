@@ -14,10 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["full_sort_is_own", "rank_by_pairs", "rows_within_memory"]
+__all__ = ["full_sort_is_own", "pairs_within_memory", "rank_by_pairs", "rows_within_memory"]
 
 _SCORES = 1 << 20
 """Most scores at a time, 4 MiB; RecBole's metrics make a few tables of the same size."""
+_VALUES = {"cpu": 1 << 17}
+"""Most values that a chunk's columns hold. A model makes some hundred numbers of each: DIN embeds every item of every
+history for every pair. On a processor larger chunks are slower, too: they leave its caches."""
+_VALUES_ELSEWHERE = 1 << 23
 
 
 def full_sort_is_own(model: Any) -> bool:
@@ -26,6 +30,20 @@ def full_sort_is_own(model: Any) -> bool:
         if "full_sort_predict" in vars(cls):
             return cls.__name__ != "AbstractRecommender"
     return False
+
+
+def pairs_within_memory(rows: Any, items: Any, limit: int) -> int:
+    """How many pairs are predicted at a time: ``eval_batch_size``, and fewer of wide rows, with histories or lists.
+
+    Args:
+        rows: ``Interaction`` of rows.
+        items: ``Interaction`` of items.
+        limit: RecBole's ``eval_batch_size``.
+    """
+    columns = {**rows.interaction, **items.interaction}
+    width: int = sum(column[0].numel() for column in columns.values())
+    device = next(iter(items.interaction.values())).device.type
+    return max(1, min(limit, _VALUES.get(device, _VALUES_ELSEWHERE) // width))
 
 
 def rank_by_pairs(predict: Callable[[Any], Tensor], rows: Any, items: Any, pairs: int) -> Tensor:

@@ -2,7 +2,8 @@
 
 RecBole's defaults stand wherever they can run. Where they cannot, the gap is filled the way its documentation tells
 users to fill it by hand: a sequential model with a softmax loss takes no sampled negatives, and a dataset's time
-column is loaded when the split goes by time.
+column is loaded when the split goes by time. One family is not left as it is: models that read features rank as the
+others do (:mod:`ckd_plugins.host.protocol`), and get features where the data have them.
 """
 
 from __future__ import annotations
@@ -138,11 +139,11 @@ def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) 
             filled["train_neg_sample_args"] = None
     if "benchmark_filename" in given:  # the user's own split, of files that are not known here
         return filled
-    chosen = "load_col" in given
-    loaded = (given.get("load_col") or {}).get("inter", "*" if given.get("load_col") is None else ())
-    ranked = protocol(kind, model, given, dataset.columns("inter") if not chosen or loaded == "*" else loaded)
+    columns = given.get("load_col")
+    loaded = columns.get("inter", ()) if isinstance(columns, Mapping) else "*"
+    ranked = protocol(kind, model, given, dataset.columns("inter") if loaded == "*" else loaded)
     # Where the settings that RecBole has for ml-100k can run, its choice of columns stands as well.
-    if not chosen and (dataset.name != "ml-100k" or ranked):
+    if "load_col" not in given and (dataset.name != "ml-100k" or ranked):
         filled |= _columns(kind, model, dataset, given)
     return filled | ranked
 
@@ -171,8 +172,9 @@ def _columns(kind: str, model: str, dataset: DatasetPath, given: Mapping[str, An
     if kind == "CONTEXT":
         if time in columns:  # loaded for the order of interactions; the model would embed it as a feature
             filled["unused_col"] = {"inter": [time]}
-        made_from = given.get("threshold") or {}
-        loaded += [name for name in (label, *made_from) if name in columns and name not in loaded]
+        made_from = given.get("threshold")
+        wanted = (label, *made_from) if isinstance(made_from, Mapping) else (label,)
+        loaded += [name for name in wanted if name in columns and name not in loaded]
     if reads_features(kind, model):
         _add_features(filled, dataset, ids, given)
     return filled

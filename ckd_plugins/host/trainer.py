@@ -20,7 +20,7 @@ from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
 from ckd_plugins.host.models import REFUSALS, reason
-from ckd_plugins.host.ranking import full_sort_is_own, rank_by_pairs, rows_within_memory
+from ckd_plugins.host.ranking import full_sort_is_own, pairs_within_memory, rank_by_pairs, rows_within_memory
 
 __all__ = ["EpochWatcher", "build_trainer", "close_trainer"]
 
@@ -97,7 +97,8 @@ class _Watched:
             return super()._full_sort_batch_eval(batched_data)  # type: ignore[misc]
         interaction, history, positive_u, positive_i = batched_data
         rows = interaction.to(self.device)
-        scores = rank_by_pairs(self.model.predict, rows, self.item_tensor, self.test_batch_size)
+        pairs = pairs_within_memory(rows, self.item_tensor, self.test_batch_size)
+        scores = rank_by_pairs(self.model.predict, rows, self.item_tensor, pairs)
         scores[:, 0] = -torch.inf
         if history is not None:
             scores[history] = -torch.inf

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ckd_plugins.host import ranking
-from ckd_plugins.host.ranking import full_sort_is_own, rank_by_pairs, rows_within_memory
+from ckd_plugins.host.ranking import full_sort_is_own, pairs_within_memory, rank_by_pairs, rows_within_memory
 from ckd_plugins.host.trainer import build_trainer, close_trainer
 
 ALL = {"user_inter_num_interval": "[1,inf)", "embedding_size": 4, "mlp_hidden_size": [8]}
@@ -60,6 +60,20 @@ def test_no_call_gets_more_pairs_than_the_bound(prepare: Callable[..., Any], toy
     calls = evaluated(run, stock=False)[2]
     assert max(calls) == 50
     assert sum(calls) == 30 * 21
+
+
+def test_wide_rows_make_small_chunks(prepare: Callable[..., Any], toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same number of pairs takes fifty times the memory where each brings a history of fifty items."""
+    from recbole.data.interaction import Interaction
+
+    rows = Interaction({"u": torch.arange(2), "item_id": torch.arange(2), "item_id_list": torch.zeros(2, 50)})
+    items = Interaction({"item_id": torch.arange(9), "tags": torch.zeros(9, 8), "price": torch.zeros(9, 2)})
+    monkeypatch.setitem(ranking._VALUES, "cpu", 620)
+    assert pairs_within_memory(rows, items, 4096) == 620 // 62
+    assert pairs_within_memory(rows, items, 7) == 7, "eval_batch_size is the user's word"
+    monkeypatch.setitem(ranking._VALUES, "cpu", 10)
+    assert pairs_within_memory(rows, items, 4096) == 1
+    assert max(evaluated(prepare("DIN", toys, **ALL), stock=False)[2]) == 1
 
 
 def test_a_batch_is_as_large_as_its_scores_may_be(
