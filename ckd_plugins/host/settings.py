@@ -2,7 +2,8 @@
 
 RecBole's defaults stand wherever they can run. Where they cannot, the gap is filled the way its documentation tells
 users to fill it by hand: a sequential model with a softmax loss takes no sampled negatives, and a dataset's time
-column is loaded when the split goes by time.
+column is loaded when the split goes by time. One family is not left as it is: models that read features rank as the
+others do (:mod:`ckd_plugins.host.protocol`), and get features where the data have them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import yaml
 
 from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment, prepare
+from ckd_plugins.host.features import side_features
+from ckd_plugins.host.protocol import protocol, reads_features
 from ckd_plugins.host.trees import tree_defaults
 from ckd_plugins.host.zoo import model_class, recbole_folder
 
@@ -126,15 +129,6 @@ def build_config(
     return config
 
 
-_RANKED: dict[str, Any] = {
-    "train_neg_sample_args": {"distribution": "uniform", "sample_num": 1},
-    "eval_args": {"split": {"RS": [0.8, 0.1, 0.1]}, "order": "RO", "group_by": "user", "mode": "full"},
-    "metrics": ["Recall", "MRR", "NDCG", "Hit", "Precision"],
-    "valid_metric": "MRR@10",
-}
-"""A feature-interaction model without labels learns from sampled negatives and ranks: RecBole's general defaults."""
-
-
 def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings without which RecBole's defaults do not run on this model and dataset."""
     kind = cls.type.name
@@ -144,31 +138,63 @@ def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) 
         properties = yaml.safe_load(own.read_text(encoding="utf-8")) if own.is_file() else {}
         if given.get("loss_type", (properties or {}).get("loss_type")) == "CE":
             filled["train_neg_sample_args"] = None
-    if "load_col" not in given and "benchmark_filename" not in given and dataset.name != "ml-100k":
-        time = str(given.get("TIME_FIELD", "timestamp"))
-        wanted = [given.get("USER_ID_FIELD", "user_id"), given.get("ITEM_ID_FIELD", "item_id")]
-        by_time = kind == "SEQUENTIAL" or (given.get("eval_args") or {}).get("order") == "TO"
-        has_time = time in dataset.columns("inter")
-        if by_time and not has_time:
+    if "benchmark_filename" in given:  # the user's own split, of files that are not known here
+        return filled
+    columns = given.get("load_col")
+    loaded = columns.get("inter", ()) if isinstance(columns, Mapping) else "*"
+    ranked = protocol(kind, model, given, dataset.columns("inter") if loaded == "*" else loaded)
+    # Where the settings that RecBole has for ml-100k can run, its choice of columns stands as well.
+    if "load_col" not in given and (dataset.name != "ml-100k" or ranked):
+        filled |= _columns(kind, model, dataset, given)
+    return filled | ranked
+
+
+def _columns(kind: str, model: str, dataset: DatasetPath, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Which columns are loaded, by default, and what RecBole must know of them."""
+    time, label = str(given.get("TIME_FIELD", "timestamp")), str(given.get("LABEL_FIELD", "label"))
+    ids = {"user": str(given.get("USER_ID_FIELD", "user_id")), "item": str(given.get("ITEM_ID_FIELD", "item_id"))}
+    columns = dataset.columns("inter")
+    by_time = kind == "SEQUENTIAL" or (given.get("eval_args") or {}).get("order") == "TO"
+    if by_time and time not in columns:
+        raise DataError(
+            f"{dataset.folder / (dataset.name + '.inter')} has no column {time!r}, which {model} needs for the "
+            f"order of interactions; add it or set TIME_FIELD"
+        )
+    loaded = [*ids.values(), *([time] if time in columns else [])]
+    filled: dict[str, Any] = {"load_col": {"inter": loaded}}
+    for suffix in ("kg", "link") if kind == "KNOWLEDGE" else ():
+        graph = list(dataset.columns(suffix))
+        if not graph:
             raise DataError(
-                f"{dataset.folder / (dataset.name + '.inter')} has no column {time!r}, which {model} needs for the "
-                f"order of interactions; add it or set TIME_FIELD"
+                f"{dataset.folder / (dataset.name + '.' + suffix)} does not exist, and {model} needs a knowledge "
+                f"graph; add {dataset.name}.kg and {dataset.name}.link, or choose another model"
             )
-        filled["load_col"] = {"inter": [*wanted, time] if has_time else wanted}
-        for suffix in ("kg", "link") if kind == "KNOWLEDGE" else ():
-            columns = list(dataset.columns(suffix))
-            if not columns:
-                raise DataError(
-                    f"{dataset.folder / (dataset.name + '.' + suffix)} does not exist, and {model} needs a knowledge "
-                    f"graph; add {dataset.name}.kg and {dataset.name}.link, or choose another model"
-                )
-            filled["load_col"][suffix] = columns
-        if kind == "CONTEXT":
-            if has_time:  # loaded for the order of interactions; the model would embed it as a feature
-                filled["unused_col"] = {"inter": [time]}
-            label = str(given.get("LABEL_FIELD", "label"))
-            if label in dataset.columns("inter"):
-                filled["load_col"]["inter"].append(label)
-            elif not given.get("threshold"):
-                filled |= _RANKED
+        filled["load_col"][suffix] = graph
+    if kind == "CONTEXT":
+        if time in columns:  # loaded for the order of interactions; the model would embed it as a feature
+            filled["unused_col"] = {"inter": [time]}
+        made_from = given.get("threshold")
+        wanted = (label, *made_from) if isinstance(made_from, Mapping) else (label,)
+        loaded += [name for name in wanted if name in columns and name not in loaded]
+    if reads_features(kind, model):
+        _add_features(filled, dataset, ids, given)
     return filled
+
+
+def _add_features(
+    filled: dict[str, Any], dataset: DatasetPath, ids: Mapping[str, str], given: Mapping[str, Any]
+) -> None:
+    """Load side features, and keep the interactions, the users and the items what they are without them."""
+    unload = given.get("unload_col") or {}
+    free = {ending: name for ending, name in ids.items() if ending not in unload}
+    chosen = side_features(dataset, free, filled["load_col"]["inter"])
+    filled["load_col"] |= chosen.columns | {e: "*" for e in unload if e in ids and dataset.columns(e)}
+    if chosen.floats:
+        filled["numerical_features"] = chosen.floats
+    if chosen.separator is not None:
+        filled["seq_separator"] = chosen.separator
+    for ending in chosen.columns:
+        # RecBole drops interactions of items without features, and puts items without interactions into the
+        # catalogue: a model that reads features would be tested on other rows than one that does not.
+        filled["filter_inter_by_user_or_item"] = False
+        filled[f"{ending}_inter_num_interval"] = "[1,inf)"

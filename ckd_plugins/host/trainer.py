@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
 from ckd_plugins.host.models import REFUSALS, reason
+from ckd_plugins.host.ranking import full_sort_is_own, pairs_within_memory, rank_by_pairs, rows_within_memory
 
 __all__ = ["EpochWatcher", "build_trainer", "close_trainer"]
 
@@ -42,6 +45,9 @@ class _Watched:
     ckd_best: dict[str, Any] | None
     ckd_epoch: int
     model: Any
+    device: Any
+    item_tensor: Any
+    test_batch_size: int
     saved_model_file: str
 
     def _train_epoch(self, train_data: Any, epoch_idx: int, *args: Any, **kwargs: Any) -> Any:
@@ -76,9 +82,27 @@ class _Watched:
             self.model.load_state_dict(best["state_dict"])
             self.model.load_other_parameter(best.get("other_parameter"))
             load_best_model = False
-        return super().evaluate(  # type: ignore[misc]
-            eval_data, load_best_model=load_best_model, model_file=model_file, **kwargs
-        )
+        with rows_within_memory(eval_data) if self._ranks_pairs(eval_data) else contextlib.nullcontext():
+            return super().evaluate(  # type: ignore[misc]
+                eval_data, load_best_model=load_best_model, model_file=model_file, **kwargs
+            )
+
+    def _ranks_pairs(self, eval_data: Any) -> bool:
+        from recbole.data.dataloader import FullSortEvalDataLoader
+
+        return isinstance(eval_data, FullSortEvalDataLoader) and not full_sort_is_own(self.model)
+
+    def _full_sort_batch_eval(self, batched_data: Any) -> Any:
+        if full_sort_is_own(self.model):
+            return super()._full_sort_batch_eval(batched_data)  # type: ignore[misc]
+        interaction, history, positive_u, positive_i = batched_data
+        rows = interaction.to(self.device)
+        pairs = pairs_within_memory(rows, self.item_tensor, self.test_batch_size)
+        scores = rank_by_pairs(self.model.predict, rows, self.item_tensor, pairs)
+        scores[:, 0] = -torch.inf
+        if history is not None:
+            scores[history] = -torch.inf
+        return interaction, scores, positive_u, positive_i
 
 
 def build_trainer(config: Any, model: Any, run_dir: Path, watchers: list[EpochWatcher]) -> Any:

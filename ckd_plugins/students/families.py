@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ckd_plugins.errors import StudentError
+from ckd_plugins.host.ranking import full_sort_is_own
 
 if TYPE_CHECKING:
     from ckd_plugins.specs import Family
@@ -99,14 +100,6 @@ def trains_ranking(model: Any) -> bool:
     S3Rec's pre-training and RaCT's critic pre-training do not: they run through the same ``calculate_loss``.
     """
     return getattr(model, "train_stage", None) not in ("pretrain", "critic_pretrain")
-
-
-def full_sort_is_own(model: Any) -> bool:
-    """Whether the class has a ``full_sort_predict`` of its own; RecBole falls back to ``predict`` otherwise."""
-    for cls in type(model).__mro__:
-        if "full_sort_predict" in vars(cls):
-            return cls.__name__ != "AbstractRecommender"
-    return False
 
 
 def scores_pairs(model: Any) -> bool:

@@ -50,15 +50,40 @@ def prepare(tmp_path: Path) -> Callable[..., Prepared]:
 
 @pytest.fixture
 def write_dataset(tmp_path: Path) -> Callable[..., Path]:
-    """``write_dataset("shop", inter=[(user, item, time), ...])``: a folder of atomic files."""
+    """``write_dataset("shop", [(user, item, time), ...], item=[header, line, ...])``: a folder of atomic files."""
 
     def make(
-        name: str, rows: list[tuple[Any, ...]], header: str = "user_id:token\titem_id:token\ttimestamp:float"
+        name: str,
+        rows: list[tuple[Any, ...]],
+        header: str = "user_id:token\titem_id:token\ttimestamp:float",
+        **beside: list[str],
     ) -> Path:
         folder = tmp_path / "data" / name
         folder.mkdir(parents=True)
         lines = [header, *("\t".join(map(str, row)) for row in rows)]
         (folder / f"{name}.inter").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for ending, texts in beside.items():
+            (folder / f"{name}.{ending}").write_text("\n".join(texts) + "\n", encoding="utf-8")
         return folder
 
     return make
+
+
+@pytest.fixture
+def toys(write_dataset: Callable[..., Path]) -> Path:
+    """30 users, each with 6 of 20 toys in an order that is not the file's; features of all kinds on both sides."""
+    rows = [(f"u{u}", f"i{(u * 7 + 3 * t) % 20}", (5 * t + u) % 6 + 10) for u in range(30) for t in range(6)]
+    kinds = [
+        f"i{i}\tThe one toy number {i}\tToys {i % 3}, Board Games\t{('red', 'blue', '')[i % 3]}\t{i * 1.5}\t0.{i} 1"
+        for i in range(20)
+    ]
+    people = [f"u{u}\t{u % 4}\t{150 + u}\tz{u}" for u in range(30)]
+    return write_dataset(
+        "toys",
+        rows,
+        item=[
+            "item_id:token\ttitle:token_seq\tcategories:token_seq\tcolour:token\tprice:float\tvector:float_seq",
+            *kinds,
+        ],
+        user=["user_id:token\tage:token\theight:float\tzip:token", *people],
+    )

@@ -46,5 +46,5 @@ def test_users_that_a_scorer_does_not_know_are_misses(prepare: Callable[..., Any
 
 def test_labelled_evaluation_has_no_ranking(prepare: Callable[..., Any]) -> None:
     """AUC needs labels that a ranking teacher was never asked for."""
-    run = prepare("FM")
+    run = prepare("FM", threshold={"rating": 4})
     assert evaluate_scores(run.config, run.splits, lambda users: torch.zeros(len(users), 1)) is None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -57,12 +58,132 @@ def test_feature_interaction_models_do_not_embed_the_time(write_dataset: Callabl
     assert config["unused_col"] == {"inter": ["timestamp"]}
 
 
-def test_feature_interaction_models_run_on_a_users_own_data(write_dataset: Callable[..., Path], tmp_path: Path) -> None:
-    """Stock RecBole gives them labels for ml-100k only, and elsewhere fails with KeyError: 'label'."""
-    config = build_config("DeepFM", find_dataset(write_dataset("shop", ROWS)), {"gpu_id": ""}, tmp_path)
+@pytest.mark.parametrize("model", ["DeepFM", "DIN"])
+@pytest.mark.parametrize("dataset", ["shop", "ml-100k"])
+def test_models_that_read_features_rank_as_sequential_ones_do(
+    write_dataset: Callable[..., Path], tmp_path: Path, model: str, dataset: str
+) -> None:
+    """Stock RecBole gives labels for ml-100k, KeyError: 'label' elsewhere, and AUC over 100 sampled items for DIN."""
+    found = find_dataset(write_dataset("shop", ROWS) if dataset == "shop" else dataset)
+    sequential = build_config("SASRec", found, {"gpu_id": ""}, tmp_path)
+    config = build_config(model, found, {"gpu_id": ""}, tmp_path)
+    for name in ("split", "order", "mode"):
+        assert config["eval_args"][name] == sequential["eval_args"][name]
+    for name in ("metrics", "valid_metric", "topk", "eval_type"):
+        assert config[name] == sequential[name]
     assert config["train_neg_sample_args"]["distribution"] == "uniform"
-    assert config["eval_args"]["mode"] == {"valid": "full", "test": "full"}
-    assert config["valid_metric"] == "MRR@10"
+
+
+def test_without_a_time_column_they_rank_by_recboles_general_default(
+    write_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Nobody knows which interaction was the last one."""
+    folder = write_dataset("shop", [r[:2] for r in ROWS], header="user_id:token\titem_id:token")
+    config = build_config("DeepFM", find_dataset(folder), {"gpu_id": ""}, tmp_path)
+    general = build_config("BPR", find_dataset(folder), {"gpu_id": ""}, tmp_path)
+    assert config["eval_args"] == general["eval_args"]
+    assert config["metrics"] == general["metrics"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"threshold": {"rating": 4}},
+        {"LABEL_FIELD": "rating", "metrics": ["AUC"]},
+        {"eval_args": {"split": {"RS": [8, 1, 1]}, "order": "RO", "mode": "labeled"}},
+        {"metrics": ["LogLoss"], "valid_metric": "LogLoss"},
+        {"train_neg_sample_args": None},
+    ],
+)
+def test_who_asks_for_labels_gets_recboles_protocol(tmp_path: Path, asked: dict[str, object]) -> None:
+    """Click prediction is a task of its own; half of its settings and half of ranking's would be neither."""
+    config = build_config("DeepFM", find_dataset("ml-100k"), {**asked, "gpu_id": ""}, tmp_path)
+    assert config["eval_args"]["mode"]["test"] == "labeled"
+    assert config["train_neg_sample_args"]["distribution"] == "none"
+    assert config["eval_type"].name == "VALUE"
+
+
+def test_a_threshold_brings_its_column(write_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    """RecBole fails on a label that is made of a column which nobody loaded."""
+    header = "user_id:token\titem_id:token\tstars:float"
+    folder = write_dataset("shop", [("a", "p", 1)], header=header)
+    config = build_config("FM", find_dataset(folder), {"threshold": {"stars": 3}, "gpu_id": ""}, tmp_path)
+    assert config["load_col"]["inter"] == ["user_id", "item_id", "stars"]
+    assert config["eval_args"]["mode"]["test"] == "labeled"
+
+
+def test_own_columns_still_rank(write_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    """Choosing columns is no word about the protocol; without the time among them there is no last interaction."""
+    found = find_dataset(write_dataset("shop", ROWS))
+    for columns, split in ((["user_id", "item_id", "timestamp"], "LS"), (["user_id", "item_id"], "RS"), ("*", "LS")):
+        config = build_config("FM", found, {"load_col": {"inter": columns}, "gpu_id": ""}, tmp_path)
+        assert list(config["eval_args"]["split"]) == [split]
+        assert config["load_col"] == {"inter": columns}
+
+
+@pytest.mark.parametrize(("model", "loads"), [("FM", True), ("DIN", True), ("SASRec", False), ("BPR", False)])
+def test_side_features_are_loaded_for_models_that_read_them(
+    toys: Path, tmp_path: Path, model: str, loads: bool
+) -> None:
+    """FM without features is a matrix factorisation; BPR with them only loads for nothing."""
+    config = build_config(model, find_dataset(toys), {"gpu_id": ""}, tmp_path)
+    assert ("item" in config["load_col"]) == loads
+    assert ("user" in config["load_col"]) == loads
+    assert bool(config["numerical_features"]) == loads
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"load_col": {"inter": ["user_id", "item_id", "timestamp"], "item": ["item_id", "title"]}}, "load_col"),
+        ({"numerical_features": ["price"]}, "numerical_features"),
+        ({"seq_separator": "|"}, "seq_separator"),
+        ({"item_inter_num_interval": "[2,inf)"}, "item_inter_num_interval"),
+        ({"filter_inter_by_user_or_item": True}, "filter_inter_by_user_or_item"),
+    ],
+)
+def test_the_users_features_win(toys: Path, tmp_path: Path, given: dict[str, object], name: str) -> None:
+    """A choice that is silently replaced cannot be studied."""
+    config = build_config("FM", find_dataset(toys), {**given, "gpu_id": ""}, tmp_path)
+    assert config[name] == given[name]
+
+
+def test_columns_can_be_left_out_one_by_one(prepare: Callable[..., Any], toys: Path) -> None:
+    """RecBole refuses load_col and unload_col for the same file."""
+    run = prepare("FM", toys, user_inter_num_interval="[1,inf)", unload_col={"item": ["title", "vector", "price"]})
+    assert set(run.splits.dataset.item_feat.columns) == {"item_id", "categories", "colour"}
+    assert set(run.splits.dataset.user_feat.columns) == {"user_id", "age", "height"}
+
+
+@pytest.mark.parametrize("model", ["FM", "DIN"])
+def test_features_change_neither_catalogue_nor_test_rows(prepare: Callable[..., Any], toys: Path, model: str) -> None:
+    """RecBole drops interactions of items without features, and ranks items that nobody ever touched."""
+    lines = (toys / "toys.item").read_text().splitlines()
+    (toys / "toys.item").write_text("\n".join([*lines[:4], *lines[6:], "i99\tNew\tToys 1\tred\t3\t0 0"]) + "\n")
+    wide = {"user_inter_num_interval": "[1,inf)"} if model == "DIN" else {"user_inter_num_interval": None}
+    held = {}
+    for name in (model, "SASRec"):
+        data = prepare(name, toys, **wide).splits
+        inter = data.test._dataset.inter_feat
+        users, items = data.dataset.field2id_token["user_id"], data.dataset.field2id_token["item_id"]
+        held[name] = dict(zip(users[inter["user_id"]], items[inter["item_id"]], strict=True))
+        assert sorted(items) == sorted(["[PAD]", *(f"i{i}" for i in range(20))])
+    assert held[model] == held["SASRec"]
+
+
+def test_the_test_item_is_each_users_last(prepare: Callable[..., Any], toys: Path) -> None:
+    """The time column is dropped before training: were it dropped before the split, the file's order would decide."""
+    data = prepare("DeepFM", toys, user_inter_num_interval="[1,inf)").splits
+    rows = [line.split("\t") for line in (toys / "toys.inter").read_text().splitlines()[1:]]
+    by_time = {u: [i for _, i in sorted((float(t), i) for v, i, t in rows if v == u)] for u, _, _ in rows}
+    assert any([i for v, i, _ in rows if v == u][-1] != last[-1] for u, last in by_time.items())
+    users, items = data.dataset.field2id_token["user_id"], data.dataset.field2id_token["item_id"]
+    for place, loader in ((-1, data.test), (-2, data.valid)):
+        inter = loader._dataset.inter_feat
+        held = dict(zip(users[inter["user_id"]], items[inter["item_id"]], strict=True))
+        assert held == {u: order[place] for u, order in by_time.items()}
+    assert "timestamp" not in data.train_dataset.inter_feat
+    assert data.times is not None
 
 
 def test_labels_of_the_data_are_used(write_dataset: Callable[..., Path], tmp_path: Path) -> None:

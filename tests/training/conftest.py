@@ -186,3 +186,13 @@ def add_graph(folder: Path) -> dict[str, Any]:
         "link": ["item_id", "entity_id"],
     }
     return {"load_col": columns, "kg_embedding_size": 16}
+
+
+def add_side_features(folder: Path) -> None:
+    """Give a shop's items prices, and its users ages and postal codes."""
+    path = folder / f"{folder.name}.item"
+    head, *lines = path.read_text().splitlines()
+    priced = [f"{head}\tprice:float", *(f"{line}\t{i % 7 + 0.5}" for i, line in enumerate(lines))]
+    path.write_text("\n".join(priced) + "\n", encoding="utf-8")
+    users = ["user_id:token\tage:token\tzip:token", *(f"u{u}\t{u % 5}\tz{u}" for u in range(N_USERS))]
+    (folder / f"{folder.name}.user").write_text("\n".join(users) + "\n", encoding="utf-8")

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from ckd_plugins.errors import CkdError, ConfigError, DataError, StudentError, UnknownNameError
 from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.training.entry import distill
 
-from .conftest import STUDENT, write_shop
+from .conftest import FAST_TEACHER, STUDENT, add_side_features, write_shop
 
 Run = Callable[..., dict[str, Any]]
 FEATURES = {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 1}}
@@ -35,6 +36,29 @@ def test_each_family_is_distilled_from_two_teachers(run: Run, model: str, settin
     assert last["known/unisrec"] > 0.8
     assert set(about["teachers"]) == {"unisrec", "vqrec"}
     assert 0 <= result["test_result"]["ndcg@10"] <= 1
+
+
+def test_a_model_that_reads_features_is_taught_and_ranked_without_settings(
+    run: Run, tmp_path: Path, shop: Path
+) -> None:
+    """Stock RecBole fails without a label here; and features of another item in a candidate's row go unnoticed."""
+    add_side_features(shop)
+    teachers = [{"name": "unisrec", **FAST_TEACHER}]
+    folders = {name: str(tmp_path / name) for name in ("run_dir", "cache_dir")}
+    ckd = {"teachers": teachers, "text": {"encoder": "words"}, **folders}
+    result = distill("DeepFM", shop, None, {"epochs": 2, "gpu_id": "", "ckd": ckd})
+    about = result["ckd"]
+    host = yaml.safe_load(Path(about["run_dir"], "recbole.yaml").read_text())
+    assert host["load_col"]["item"] == ["item_id", "categories", "price"]
+    assert host["load_col"]["user"] == ["user_id", "age"]
+    assert host["eval_args"]["split"] == {"LS": "valid_and_test"}
+    assert about["protocol"] == "unseen items"
+    assert about["reader"] == "expanded rows"
+    assert about["history"][-1]["distillation_loss"] > 0
+    assert set(result["test_result"]) == {f"{m}@10" for m in ("recall", "mrr", "ndcg", "hit", "precision")}
+    assert about["teachers"]["unisrec"]["test_result"].keys() == result["test_result"].keys()
+    store = run("SASRec", ckd={**ckd})["ckd"]["teachers"]["unisrec"]["store"]
+    assert store == about["teachers"]["unisrec"]["store"], "another split: the families cannot be compared"
 
 
 def test_the_result_has_what_run_recbole_returns(run: Run) -> None:

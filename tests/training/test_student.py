@@ -22,7 +22,7 @@ from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.training.student import check_parts, choose_reader, make_student
 from ckd_plugins.training.subscribe import subscribe
 
-from .conftest import add_graph
+from .conftest import add_graph, add_side_features
 
 Prepare = Callable[..., Any]
 PAIRS = {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 1}}
@@ -48,6 +48,31 @@ def test_a_reader_that_pays_for_each_pair_gets_a_limit(prepare: Prepare, registr
     _, objective = taught(run, registry, reader)
     assert objective.candidates.limit == reader.max_candidates
     assert objective.candidates.seed == 3
+
+
+@pytest.mark.parametrize("model", ["DeepFM", "FM", "DIN"])
+def test_a_candidate_is_read_with_its_own_features(
+    prepare: Prepare, registry: Registry, shop: Path, model: str
+) -> None:
+    """A candidate in a row with the positive item's price and category is an item that does not exist."""
+    add_side_features(shop)
+    run = prepare(model, shop)
+    reader = chosen(run, registry)
+    batch = next(iter(run.splits.train))
+    positive = batch["label"] > 0
+    rows = type(batch)({name: column[positive][:8] for name, column in batch.interaction.items()})
+    candidates = torch.tensor([3, 11, 42])
+    run.model.eval()
+    with torch.no_grad():
+        with reader.watch():
+            run.model.calculate_loss(rows)
+        found = reader.scores(rows, slice(0, 8), candidates)
+        for column, item in enumerate(candidates.tolist()):
+            rows["item_id"] = torch.full((8,), item)
+            joined = run.splits.train_dataset.join(rows)  # RecBole's own way to an item's features
+            torch.testing.assert_close(found[:, column].sigmoid(), run.model.predict(joined))
+    if model != "DIN":
+        assert {"price", "age"} <= {*run.model.float_field_names, *run.model.token_field_names}
 
 
 def test_a_limit_of_the_users_own_is_kept(prepare: Prepare, registry: Registry) -> None:

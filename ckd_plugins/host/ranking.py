@@ -1,0 +1,92 @@
+"""Ranking the whole catalogue with a model that scores one (row, item) pair at a time, within a bound of memory.
+
+RecBole's ``Trainer._full_sort_batch_eval`` repeats a whole evaluation batch for each item before it predicts anything:
+4,096 rows of DIN, each with its histories, times the catalogue. And its loader takes ``eval_batch_size // n_items``
+users a batch, one for a catalogue of 4,096 items or more, so that most of the time goes into making batches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["full_sort_is_own", "pairs_within_memory", "rank_by_pairs", "rows_within_memory"]
+
+_SCORES = 1 << 20
+"""Most scores at a time, 4 MiB; RecBole's metrics make a few tables of the same size."""
+_VALUES = {"cpu": 1 << 17}
+"""Most values that a chunk's columns hold. A model makes some hundred numbers of each: DIN embeds every item of every
+history for every pair. On a processor larger chunks are slower, too: they leave its caches."""
+_VALUES_ELSEWHERE = 1 << 23
+
+
+def full_sort_is_own(model: Any) -> bool:
+    """Whether the class has a ``full_sort_predict`` of its own; RecBole falls back to ``predict`` otherwise."""
+    for cls in type(model).__mro__:
+        if "full_sort_predict" in vars(cls):
+            return cls.__name__ != "AbstractRecommender"
+    return False
+
+
+def pairs_within_memory(rows: Any, items: Any, limit: int) -> int:
+    """How many pairs are predicted at a time: ``eval_batch_size``, and fewer of wide rows, with histories or lists.
+
+    Args:
+        rows: ``Interaction`` of rows.
+        items: ``Interaction`` of items.
+        limit: RecBole's ``eval_batch_size``.
+    """
+    columns = {**rows.interaction, **items.interaction}
+    width: int = sum(column[0].numel() for column in columns.values())
+    device = next(iter(items.interaction.values())).device.type
+    return max(1, min(limit, _VALUES.get(device, _VALUES_ELSEWHERE) // width))
+
+
+def rank_by_pairs(predict: Callable[[Any], Tensor], rows: Any, items: Any, pairs: int) -> Tensor:
+    """Score every item for every row.
+
+    The pairs are numbered row by row and cut into chunks of one size, which take several rows where the catalogue is
+    small and a part of the catalogue where it is large. Only a chunk's columns ever exist.
+
+    Args:
+        predict: from an ``Interaction`` of at most ``pairs`` pairs to their scores.
+        rows: ``Interaction`` of ``R`` rows: users, their features and histories.
+        items: ``Interaction`` of ``I`` items with their features; its columns replace those of ``rows``.
+        pairs: most pairs in one call.
+
+    Returns:
+        ``[R, I]`` scores on the device of the predictions, in their precision.
+    """
+    total = len(rows) * len(items)
+    scores: Tensor | None = None
+    for start in range(0, total, pairs):
+        pair = torch.arange(start, min(start + pairs, total), device=next(iter(items.interaction.values())).device)
+        row = torch.div(pair, len(items), rounding_mode="floor")
+        item = pair - row * len(items)
+        columns = {k: v.index_select(0, row) for k, v in rows.interaction.items() if k not in items}
+        columns.update({k: v.index_select(0, item) for k, v in items.interaction.items()})
+        found = predict(type(rows)(columns)).reshape(-1)  # a single pair comes back without a dimension
+        if scores is None:
+            scores = found.new_empty(total)
+        scores[start : start + len(found)] = found
+    assert scores is not None, "a loader gives no empty batches"
+    return scores.view(len(rows), len(items))
+
+
+@contextlib.contextmanager
+def rows_within_memory(loader: Any) -> Iterator[None]:
+    """Let a full-sort loader give as many rows a batch as their scores may take memory, for a while.
+
+    Which rows share a batch changes no metric: they are computed of all rows at the end.
+    """
+    sampler = loader.batch_sampler
+    before = sampler.batch_size
+    sampler.batch_size = max(1, _SCORES // loader._dataset.item_num)
+    try:
+        yield
+    finally:
+        sampler.batch_size = before
