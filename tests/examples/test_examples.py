@@ -20,11 +20,23 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
 
 COMPONENTS = {
+    "ckd-markov-student": ["student:MarkovRec", "student:SmallGRU4Rec"],
     "ckd-rce-loss": ["loss:rce"],
     "ckd-novelty-curriculum": ["difficulty:novelty", "schedule:sigmoid"],
 }
 
 USE = {
+    "ckd-markov-student": """
+        import warnings
+        from pathlib import Path
+        from ckd_plugins.training.survey import survey
+
+        warnings.simplefilter("ignore")
+        rows = [survey(name, Path("scratch"), registry) for name in ("MarkovRec", "SmallGRU4Rec")]
+        assert [(row.family, row.status, row.reader, row.passes) for row in rows] == [
+            ("sequential", "student", "loss logits", 1)
+        ] * 2
+    """,
     "ckd-rce-loss": """
         from ckd_plugins.config import Component
         from ckd_plugins.distillation import Objective
@@ -162,6 +174,43 @@ def test_its_wheel_holds_package_and_entry_point(example, tmp_path, monkeypatch)
         points = next(name for name in names if name.endswith("entry_points.txt"))
         assert "[ckd_plugins]" in wheel.read(points).decode()
     assert f"{example.name.replace('-', '_')}/plugin.py" in names
+
+
+def test_a_wheel_with_a_model_of_its_own_is_installed_and_distilled(tmp_path, monkeypatch):
+    """The promise to strangers: build a wheel, install it beside this package, and its model is a student."""
+    from hatchling import build as backend
+
+    monkeypatch.chdir(ROOT / "examples" / "ckd-markov-student")
+    wheel = tmp_path / backend.build_wheel(str(tmp_path))
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    # What this test runs with is installed there as well; only the wheel is new.
+    inside = next((venv / "lib").glob("python*/site-packages"))
+    (inside / "this.pth").write_text("\n".join([str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))]))
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    subprocess.run([*pip, "--no-index", "--no-deps", str(wheel)], check=True)
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        "user_inter_num_interval: '[20,40]'\nepochs: 2\ngpu_id: ''\nvalid_metric: NDCG@10\nckd:\n"
+        f"  teachers: [{{name: recbole, model: ItemKNN}}]\n  cache_dir: {tmp_path / 'cache'}\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CKD_", "PYTHON"))}
+    done = subprocess.run(
+        [str(venv / "bin" / "python"), "-m", "ckd_plugins", "distill", "MarkovRec", "-d", "ml-100k", "-c", str(config)],
+        env={**kept, "OMP_NUM_THREADS": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(next(tmp_path.glob("ckd_runs/*-MarkovRec-ml-100k-distilled/result.json")).read_text())
+    about = result["ckd"]
+    assert (about["model"], about["reader"], about["passes"]) == ("MarkovRec", "loss logits", 1)
+    assert about["history"][-1]["distillation_loss"] > 0
+    assert about["parameters"] % 64 == 0, "the wheel's YAML says 32 dimensions, in two tables"
+    assert set(result["test_result"]) >= {"recall@10", "ndcg@10"}
 
 
 def test_its_readme_names_its_plugin(example):

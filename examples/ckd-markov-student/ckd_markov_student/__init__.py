@@ -1,0 +1,1 @@
+"""A student for ckd-plugins: a factorised Markov chain."""
