@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         TextEncoderSpec,
     )
     from ckd_plugins.students import attach
-    from ckd_plugins.training import distill
+    from ckd_plugins.training import distill, register_students
 
 __all__ = [
     "CandidatesSpec",
@@ -64,9 +64,16 @@ __all__ = [
     "distill",
     "get_registry",
     "hookimpl",
+    "register_students",
 ]
 
-_HOME = {"attach": "students", "distill": "training", "get_registry": "registry", "hookimpl": "hookspecs"}
+_HOME = {
+    "attach": "students",
+    "distill": "training",
+    "get_registry": "registry",
+    "hookimpl": "hookspecs",
+    "register_students": "training",
+}
 
 
 def _home(name: str) -> str:

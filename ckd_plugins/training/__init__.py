@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ckd_plugins.training.entry import distill
     from ckd_plugins.training.run import Run
+    from ckd_plugins.training.subscribe import register_students
 
-__all__ = ["Run", "distill"]
+__all__ = ["Run", "distill", "register_students"]
 
-_HOME = {"Run": "run", "distill": "entry"}
+_HOME = {"Run": "run", "distill": "entry", "register_students": "subscribe"}
 
 
 def __getattr__(name: str) -> Any:

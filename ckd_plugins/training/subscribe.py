@@ -13,7 +13,7 @@ import yaml
 from ckd_plugins.config import parse_value
 from ckd_plugins.errors import EnvironmentProblem, PluginError, UnknownNameError
 from ckd_plugins.host.requirements import installed_version
-from ckd_plugins.host.zoo import model_names, register_student
+from ckd_plugins.host.zoo import model_names, register_student, registered_students
 from ckd_plugins.registry import Registry, get_registry
 from ckd_plugins.specs import Family, Ref, StudentSpec
 from ckd_plugins.students.readers.base import Reader
@@ -45,15 +45,17 @@ class Subscription:
 def subscribe(name: str, registry: Registry) -> Subscription:
     """Look a student up; if a plugin brings its class, make that known to RecBole.
 
-    A name that nobody registered is taken for RecBole's own: RecBole's look-up tells whether it is.
-
     Raises:
+        UnknownNameError: neither RecBole nor a plugin has it; names the nearest.
         PluginError: something that the student's record refers to cannot be loaded, or its name is RecBole's.
         EnvironmentProblem: it needs a package that is not installed.
     """
     try:
         record = registry.record("student", name)
     except UnknownNameError:
+        known = [*model_names(), *registry.names("student"), *registered_students()]
+        if name not in known:
+            raise UnknownNameError("model", name, known) from None
         return Subscription(name, name)
     spec: Any = record.spec
     if name.lower() in {known.lower() for known in model_names()}:

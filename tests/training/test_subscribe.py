@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ import pytest
 import yaml
 
 from ckd_plugins import StudentSpec, hookimpl
-from ckd_plugins.errors import EnvironmentProblem, PluginError
+from ckd_plugins.errors import EnvironmentProblem, PluginError, UnknownNameError
 from ckd_plugins.registry import Registry, using
 from ckd_plugins.training.entry import distill
 from ckd_plugins.training.subscribe import Subscription, register_students, subscribe
@@ -111,10 +114,16 @@ def test_a_student_without_defaults_has_none(install: Install) -> None:
     assert subscribe("BareRec", install("BareRec", "bare_models")).defaults == {}
 
 
-def test_recboles_own_models_and_nobodys_pass(registry: Registry) -> None:
-    """What is not registered is RecBole's to find, or to miss with its list of names."""
+def test_recboles_own_models_need_no_record(registry: Registry) -> None:
+    """A student is any of RecBole's models, not only those that somebody listed."""
     assert subscribe("BPR", registry) == Subscription("BPR", "BPR")
-    assert subscribe("NobodysRec", registry) == Subscription("NobodysRec", "NobodysRec")
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("SASReck", "SASRec"), ("gSASReck", "gSASRec"), ("mlprec", "MLPRec")])
+def test_a_misspelt_name_gets_the_nearest_of_recboles_and_ours(registry: Registry, wrong: str, right: str) -> None:
+    """RecBole's own list does not have the students of plugins, which are registered only when they are used."""
+    with pytest.raises(UnknownNameError, match=f"unknown model '{wrong}'; did you mean '{right}'"):
+        subscribe(wrong, registry)
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
@@ -189,3 +198,36 @@ def test_a_missing_package_is_named(registry: Registry) -> None:
     with pytest.raises(EnvironmentProblem, match="student 'WantsRec' needs no-such-package; pip install"):
         subscribe("WantsRec", registry)
     assert "WantsRec" not in register_students(registry)
+
+
+STOCK = """
+import sys, types, warnings
+warnings.simplefilter("ignore")
+sys.argv = ["run"]
+for name in ("ray", "ray.tune"):  # quick_start imports ray for tuning, of a version that no present numpy runs with
+    sys.modules[name] = types.ModuleType(name)
+sys.modules["ray"].tune = sys.modules["ray.tune"]
+import ckd_plugins
+assert set(ckd_plugins.register_students()) >= {"gSASRec", "gGRU4Rec", "LightGCNPyG", "MLPRec"}
+from recbole.quick_start import load_data_and_model, run_recbole
+given = {"user_inter_num_interval": "[20,30]", "epochs": 1, "gpu_id": "", "show_progress": False}
+result = run_recbole(model=NAME, dataset="ml-100k", config_dict=given)
+assert result["test_result"]["mrr@10"] > 0
+import glob
+config, model, *_ = load_data_and_model(glob.glob("saved/*.pth")[0])
+assert type(model).__name__ == NAME and config[KEY] == VALUE, config[KEY]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [("gSASRec", "n_negatives", 256), ("LightGCNPyG", "n_layers", 2), ("MLPRec", "embedding_size", 32)],
+)
+def test_stock_run_recbole_finds_them_with_their_defaults(tmp_path: Path, name: str, key: str, value: int) -> None:
+    """Models that only our own commands can train are of no use in anybody's RecBole scripts."""
+    code = STOCK.replace("NAME", repr(name)).replace("KEY", repr(key)).replace("VALUE", repr(value))
+    environment = {**os.environ, "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -17,6 +17,7 @@ from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.instances import Instances
 from ckd_plugins.domains.keys import token_hashes
 from ckd_plugins.errors import StudentError
+from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.needs import needs
@@ -86,17 +87,21 @@ def echoes(registry: Registry) -> Registry:
 
 
 TABLE = {row.name: row for row in read_table()}
-STUDENTS = [name for name in model_names() if TABLE[name].is_student]
+ZOO = Registry(discover=False).names("student")
+STUDENTS = [name for name in (*model_names(), *ZOO) if TABLE[name].is_student]
 OTHERS = [name for name in model_names() if not TABLE[name].is_student]
+SPECIAL = ["KGAT", "MKR", "NCL", "RaCT", "RecVAE", "S3Rec"]
+"""Models with a trainer of their own that are trained by gradients."""
 
 
-def distilled(name: str, place: Path) -> dict[str, Any]:
+def distilled(name: str, place: Path, **section: Any) -> dict[str, Any]:
     wanted = needs(name)
     ckd = {
         "teachers": ["echo"],
         "candidates": {"name": "in_batch", "limit": 6},  # not the 64 of expanded rows, which cost minutes together
         "run_dir": str(place / "runs"),
         "cache_dir": str(place / "cache"),
+        **section,
     }
     settings = {**sample_settings(name, wanted), "ckd": ckd}
     return distill(name, sample_dataset(place, wanted).folder, None, settings)
@@ -124,7 +129,7 @@ def in_plain_recbole(checkpoint: str, seed: int = 0) -> dict[str, float]:
     return {key: float(value) for key, value in result.items()}
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", [*model_names(), *ZOO])
 def test_the_table_tells_the_truth(name: str, place: Path, echoes: Registry) -> None:
     """A table that promises a reader, a single pass or a refusal that a user does not get."""
     with recbole_log(place):
@@ -149,6 +154,19 @@ def test_a_student_is_distilled_by_its_own_trainer_and_is_plain_recbole_afterwar
         assert plain == result["test_result"]
 
 
+@pytest.mark.parametrize(
+    "name", ["SASRec", "BPR", "LightGCN", "DeepFM", "MultiVAE", "KTUP", *SPECIAL, "gSASRec", "MLPRec"]
+)
+def test_weight_zero_is_the_plain_run_bit_for_bit(name: str, place: Path, echoes: Registry) -> None:
+    """A package that changes what RecBole learns where nothing is distilled: probing, attaching, pre-training."""
+    runs = (distilled(name, place, weight=0), distilled(name, place, teachers=[]))
+    weights = [read_checkpoint(Path(run["ckd"]["checkpoint"]))["state_dict"] for run in runs]
+    assert list(weights[0]) == list(weights[1])
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert runs[0]["best_valid_result"] == runs[1]["best_valid_result"]
+    assert TABLE[name].draws or runs[0]["test_result"] == runs[1]["test_result"]
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_model_without_gradients_is_refused_with_the_reason(name: str, place: Path, echoes: Registry) -> None:
     """A run that trains a model which nothing can be taught to."""
@@ -158,8 +176,9 @@ def test_a_model_without_gradients_is_refused_with_the_reason(name: str, place: 
 
 def test_nearly_all_students_go_forward_once() -> None:
     """A reader that falls back to a second pass, twice as slow, where one would do."""
-    once = [row for row in TABLE.values() if row.name in STUDENTS and row.passes == 1]
-    assert len(STUDENTS) == 84
+    recboles = [row for row in TABLE.values() if row.name in model_names()]
+    once = [row for row in recboles if row.passes == 1]
+    assert sum(row.is_student for row in recboles) == 84
     assert len(once) >= 72
     assert all(row.extra_calls == 0 for row in once if row.reader != "expanded rows")
     assert all(row.note for row in TABLE.values() if row.passes == 2)

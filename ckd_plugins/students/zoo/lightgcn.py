@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -27,6 +30,14 @@ class LightGCNPyG(LightGCN):  # type: ignore[misc]
     def __init__(self, config: object, dataset: object) -> None:
         super().__init__(config, dataset)
         self.convolution = _Convolution(normalize=False)  # it has no parameters; the matrix is normalised
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LightGCNPyG:
+        """Copy everything but the matrix, which nothing changes and torch cannot copy; RecBole counts FLOPs on a copy."""
+        memo[id(self.norm_adj_matrix)] = self.norm_adj_matrix
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update(copy.deepcopy(vars(self), memo))
+        return twin
 
     def get_norm_adj_mat(self) -> Tensor:
         """The normalised adjacency matrix of users and items as a sparse CSR tensor ``[U + I, U + I]``."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -62,3 +65,15 @@ def test_a_pair_that_was_seen_twice_is_one_edge(pair):
     before = ours.get_norm_adj_mat().to_dense()
     ours.interaction_matrix = again
     assert torch.equal(ours.get_norm_adj_mat().to_dense(), before)
+
+
+def test_it_can_be_copied_and_pickled(pair):
+    """torch cannot copy a CSR tensor, and RecBole copies every model to count its FLOPs."""
+    model = pair[0].model
+    batch = pair[1].batch()
+    with torch.no_grad():
+        expected = model.full_sort_predict(batch)
+        for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            twin.restore_user_e = twin.restore_item_e = None
+            assert torch.equal(twin.full_sort_predict(batch), expected)
+            assert twin.user_embedding.weight is not model.user_embedding.weight
