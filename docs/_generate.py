@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from importlib import import_module
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ckd_plugins._admission import REGISTRATIONS
 from ckd_plugins._options import read_options
 from ckd_plugins.config import json_schema
 from ckd_plugins.registry import Registry
+from ckd_plugins.students.table import read_table
 
 __all__ = ["main", "pages", "render", "stale"]
 
@@ -245,6 +247,34 @@ def components(kind: str) -> str:
     return "\n".join(out)
 
 
+def zoo(_: str = "") -> str:
+    """The students of our own, with the settings that stand below a user's."""
+    out: list[str] = []
+    for record in _registry().records("student"):
+        spec: Any = record.spec
+        doc = _sections(inspect.getdoc(spec.load()) or "")
+        package, _, path = spec.defaults.partition(":")
+        settings = files(package).joinpath(path).read_text(encoding="utf-8").strip()
+        out += [f"### student: `{spec.name}` {{ #student-{spec.name} }}", "", to_markdown(doc[""]).strip(), ""]
+        if spec.packages:
+            out += [f"Needs: {', '.join(spec.packages)}.", ""]
+        out += ["```yaml", settings, "```", ""]
+    return "\n".join(out)
+
+
+def students(_: str = "") -> str:
+    """What was measured of every model."""
+    rows = [
+        (f"`{r.name}`", r.family.replace("_", " "), r.reader, str(r.passes or ""),
+         ", ".join(f"`{n}`" if n.startswith(".") else n for n in r.needs), r.status, r.note)
+        for r in read_table()
+    ]  # fmt: skip
+    found = [row for row in read_table() if row.is_student]
+    once = sum(row.passes == 1 for row in found)
+    heads = ("model", "family", "reader", "passes", "needs", "status", "note")
+    return f"{len(found)} of {len(rows)} models are students, {once} of them with one pass.\n\n{_table(heads, rows)}"
+
+
 def _short(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_short(v) for v in value) + "]"
@@ -365,6 +395,8 @@ _BLOCKS: dict[str, Callable[[str], str]] = {
     "hooks": hooks,
     "records": records,
     "components": components,
+    "zoo": zoo,
+    "students": students,
     "api": api,
 }
 

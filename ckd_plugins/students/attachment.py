@@ -78,11 +78,12 @@ class _DistilledLoss:
             output = self._objective(rows.ids, rows.targets, read)
         finally:
             self._reader.forget()
+        distillation = output.loss if rows.scale == 1.0 else output.loss * rows.scale
         own_loss = torch.stack([part.reshape(()) for part in own]).sum() if isinstance(own, tuple) else own
-        total = own_loss + output.loss
-        self.terms.add({**output.terms, "own_loss": own_loss, "distillation_loss": output.loss, "loss": total})
+        total = own_loss + distillation
+        self.terms.add({**output.terms, "own_loss": own_loss, "distillation_loss": distillation, "loss": total})
         # A tuple stays one: RecBole logs its parts, and NCL's trainer drops the last during its warm-up.
-        return (own[0] + output.loss, *own[1:]) if isinstance(own, tuple) else total
+        return (own[0] + distillation, *own[1:]) if isinstance(own, tuple) else total
 
     def _rows_of(self, interaction: Any) -> Rows | None:
         off = (

@@ -19,11 +19,14 @@ class Rows(NamedTuple):
             nothing), else ``LongTensor [P]``.
         ids: ``LongTensor [P]`` row ids, as the signals know them.
         targets: ``LongTensor [P]`` item ids of the positives.
+        scale: what the batch's distillation loss, a mean over its rows, is multiplied by: for batches that differ in
+            their number of rows as a matter of course, and whose own loss is scaled alike.
     """
 
     positions: slice | Tensor
     ids: Tensor
     targets: Tensor
+    scale: float = 1.0
 
 
 class RowSource(Protocol):

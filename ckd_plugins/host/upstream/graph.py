@@ -1,7 +1,7 @@
 """What RecBole's KGAT asks of ``dgl``, by scipy.
 
 RecBole calls dgl as it was before 1.0 (``preserve_nodes``, ``adjacency_matrix(scipy_fmt=...)``); later versions refuse
-that (https://github.com/RUCAIBox/RecBole/issues/1978), earlier ones have no wheels for today's Pythons.
+that (https://github.com/RUCAIBox/RecBole/issues/1758), earlier ones have no wheels for today's Pythons.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def _kmeans(cls: Any) -> None:
 def _copy_predict(cls: Any) -> None:
     """SASRecCPR, GRU4RecCPR: ``predict`` ends in ``assert False``, so that no run with sampled evaluation works.
 
-    The models came with https://github.com/RUCAIBox/RecBole/pull/2140.
+    The models came with https://github.com/RUCAIBox/RecBole/pull/1912.
     """
 
     def predict(self: Any, interaction: Any) -> Any:

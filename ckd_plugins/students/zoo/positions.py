@@ -31,6 +31,8 @@ class AllPositions:
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)  # type: ignore[call-arg]
+        lengths = dataset.inter_feat[self.ITEM_SEQ_LEN]
+        self.targets_per_row = float(lengths.double().mean())
         self.train_loss = config["train_loss"]
         self.n_negatives, self.gbce_t = config["n_negatives"], config["gbce_t"]
         if self.train_loss not in self.train_losses:
@@ -40,12 +42,20 @@ class AllPositions:
         if not isinstance(self.gbce_t, int | float) or not 0 <= self.gbce_t <= 1:
             raise ConfigError(f"gbce_t must lie between 0 and 1, not {self.gbce_t!r}")
 
+    def share(self, targets: int, rows: int) -> float:
+        """How many targets a batch has, relative to how many so many rows have on average.
+
+        Batches of short sequences have few targets. Weighted by their share, all targets count alike; as plain means,
+        those of short sequences would count the more, the better sequences of like length are drawn together.
+        """
+        return targets / (rows * self.targets_per_row)
+
     def encode(self, item_seq: Tensor) -> Tensor:
         """States ``[B, L, d]`` after each of the items ``[B, L]``, none of which sees a later item."""
         raise NotImplementedError
 
     def calculate_loss(self, interaction: Any) -> Tensor:
-        """Mean loss over all targets of the batch's windows."""
+        """Mean loss over all targets of the batch's windows, times the batch's :meth:`share`."""
         lengths = interaction[self.ITEM_SEQ_LEN]
         item_seq = interaction[self.ITEM_SEQ]
         inside = torch.arange(item_seq.shape[1], device=item_seq.device) < lengths[:, None]
@@ -53,7 +63,8 @@ class AllPositions:
         states = self.encode(item_seq)[inside]
         table: Tensor = self.item_embedding.weight
         kind: ItemLoss = self.train_loss
-        return item_loss(kind, states, table, targets, n_negatives=self.n_negatives, t=self.gbce_t)
+        loss = item_loss(kind, states, table, targets, n_negatives=self.n_negatives, t=self.gbce_t)
+        return loss * self.share(len(targets), len(lengths))
 
 
 def next_items(item_seq: Tensor, lengths: Tensor, last: Tensor) -> Tensor:
@@ -74,13 +85,13 @@ class PositionRows:
     A window's row id is that of its first position; the others follow.
 
     Args:
-        model: names the columns.
+        model: an :class:`AllPositions`; names the columns.
         row_field: column with the row ids.
     """
 
     def __init__(self, model: Any, row_field: str = "ckd_row") -> None:
         self._sequence, self._length, self._item = model.ITEM_SEQ, model.ITEM_SEQ_LEN, model.POS_ITEM_ID
-        self._row_field = row_field
+        self._row_field, self._share = row_field, model.share
 
     def __call__(self, interaction: Any) -> Rows | None:
         """Return all positions that have an item."""
@@ -91,7 +102,8 @@ class PositionRows:
         inside = steps < lengths[:, None]
         targets = next_items(item_seq, lengths, interaction[self._item])
         ids = interaction[self._row_field].long()[:, None] + steps
-        return Rows(inside.reshape(-1).nonzero().squeeze(-1), ids[inside], targets[inside])
+        where = inside.reshape(-1).nonzero().squeeze(-1)
+        return Rows(where, ids[inside], targets[inside], self._share(len(where), len(lengths)))
 
 
 def position_rows(model: Any) -> PositionRows:

@@ -102,8 +102,8 @@ def test_weights_serve_in_recboles_model(zoo_case, case, name, stock):
 @pytest.mark.parametrize("loss", ["gbce", "sampled_softmax", "softmax"])
 def test_every_loss_learns(zoo_case, loss):
     """A loss that runs and teaches nothing."""
-    case = zoo_case("gSASRec", train_loss=loss, hidden_dropout_prob=0.0, attn_dropout_prob=0.0)
-    model, batch = case.model, case.batch()
+    case = zoo_case("gSASRec", train_loss=loss, n_negatives=16, hidden_dropout_prob=0.0, attn_dropout_prob=0.0)
+    model, batch = case.model, case.batch()[torch.arange(4)]  # few enough to learn by heart
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     rows = position_rows(model)(batch)
 
@@ -113,7 +113,7 @@ def test_every_loss_learns(zoo_case, loss):
         return float((scores > scores.gather(1, rows.targets[:, None])).sum(dim=1).float().mean())
 
     before = rank()
-    for _ in range(100):
+    for _ in range(250):
         optimizer.zero_grad()
         model.calculate_loss(batch).backward()
         optimizer.step()
@@ -128,6 +128,28 @@ def test_wrong_settings_are_named(zoo_case, settings, named):
     """A misspelt loss that silently becomes another."""
     with pytest.raises(ConfigError, match=named):
         zoo_case("gSASRec", **settings)
+
+
+def test_every_target_counts_alike_however_batches_are_cut(windows):
+    """Sequences of like length are drawn together: a mean a batch would weigh targets of short sequences more."""
+    model = windows.model.eval()
+    model.train_loss = "softmax"
+    whole = next(iter(windows.splits.train))
+    lengths = whole["item_length"]
+    order = lengths.argsort()
+    parts = [whole[order[: len(order) // 2]], whole[order[len(order) // 2 :]]]
+    parameters = list(model.parameters())
+
+    def gradient(batches):
+        total = sum(model.calculate_loss(batch) * len(batch) for batch in batches) / len(whole)
+        return torch.autograd.grad(total, parameters, allow_unused=True)
+
+    for one, two in zip(gradient([whole]), gradient(parts), strict=True):
+        assert (one is None) == (two is None)
+        if one is not None:
+            torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-6)
+    shares = [position_rows(model)(part).scale for part in parts]
+    assert shares[0] < 1 < shares[1]
 
 
 def test_one_pass_and_an_untouched_own_loss(windows, push):
