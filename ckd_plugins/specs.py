@@ -107,7 +107,7 @@ class StudentSpec(Spec):
 
     @property
     def recbole_model(self) -> str | None:
-        """The RecBole model that ``factory`` names, which only RecBole can find; ``None`` where it refers to a class."""
+        """The RecBole model that ``factory`` names, for RecBole to find; ``None`` where it refers to a class."""
         return self.factory if isinstance(self.factory, str) and self.factory.isidentifier() else None
 
 

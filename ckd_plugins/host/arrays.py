@@ -75,5 +75,5 @@ def accelerate(loader: Any) -> None:
     if type(dataset.inter_feat) is Interaction:
         dataset.inter_feat = _Rows(dataset.inter_feat.interaction)
     sampler = getattr(inner, "_sampler", None)
-    if type(sampler) is Sampler and isinstance(sampler.used_ids, np.ndarray):
+    if sampler is not None and type(sampler) is Sampler and isinstance(sampler.used_ids, np.ndarray):
         vars(sampler)["sample_by_key_ids"] = _Used(sampler).sample_by_key_ids

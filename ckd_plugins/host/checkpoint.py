@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import torch
 
 from ckd_plugins.errors import CkdError
+from ckd_plugins.host.zoo import model_class, registered_students
 
 __all__ = ["read_checkpoint"]
 
@@ -49,6 +50,11 @@ _INERT = ("recbole.", "yaml.")
 """Modules whose classes a ``Config`` mentions: replaced by :class:`Inert`, never imported."""
 
 
+def _students() -> set[str]:
+    """Names of the registered students' classes, which a run's ``Config`` holds; they are not loaded either."""
+    return {f"{cls.__module__}.{cls.__qualname__}" for cls in map(model_class, registered_students())}
+
+
 class Inert:
     """Stands in for an object of a class that is not loaded: its state, and nothing that runs."""
 
@@ -67,7 +73,7 @@ class _Unpickler(pickle.Unpickler):
         full = f"{module}.{name}"
         if full in _ALLOWED:
             return super().find_class(module, name)
-        if module.startswith(_INERT):
+        if module.startswith(_INERT) or full in _students():
             return type(name, (Inert,), {"__module__": "ckd_plugins.host.checkpoint"})
         raise CkdError(
             f"checkpoint refused: it asks for {full!r}, which could run code; "

@@ -96,7 +96,8 @@ def _row_ids(dataset: Any, config: Any) -> NDArray[np.int64]:
     if not is_windowed(dataset):
         return np.arange(len(features))
     lengths = features[config["ITEM_LIST_LENGTH_FIELD"]].numpy().astype(np.int64)
-    return np.cumsum(lengths) - lengths
+    first: NDArray[np.int64] = np.cumsum(lengths) - lengths
+    return first
 
 
 def _keep_time(dataset: Any, config: Any) -> bool:

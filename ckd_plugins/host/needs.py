@@ -58,7 +58,8 @@ def needs(name: str) -> Needs:
     if name not in model_names():
         return Needs()
     files: tuple[str, ...] = ()
-    if model_class(name).type.name == "KNOWLEDGE":
+    cls: Any = model_class(name)
+    if cls.type.name == "KNOWLEDGE":
         files = ("kg", "link")
     elif _reads_graph_vectors(name):
         files = ("kg", "link", "ent", "rel")

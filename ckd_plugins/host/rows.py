@@ -154,9 +154,7 @@ def _windows(
     flat[position] = lists[inside]
     flat[offsets[1:] - 1] = item[first[1:] - 1]
     start, target = offsets[block[parent]], flat[position + 1]
-    return TrainingRows(
-        flat, start, position + 1, target, user[parent], users, offsets, parent=parent.astype(np.int64)
-    )
+    return TrainingRows(flat, start, position + 1, target, user[parent], users, offsets, parent=parent.astype(np.int64))
 
 
 def _same_history(

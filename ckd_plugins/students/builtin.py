@@ -12,7 +12,7 @@ __all__ = ["ckd_choose_reader", "ckd_register_students"]
 
 _ZOO = "ckd_plugins.students.zoo"
 _DEFAULTS = "ckd_plugins:properties/students"
-_WINDOWS = {
+_WINDOWS: dict[str, Any] = {
     "family": "sequential",
     "reader": "ckd_plugins.students.readers.positions:EveryPosition",
     "rows": f"{_ZOO}.positions:position_rows",

@@ -120,7 +120,7 @@ class Probe:
             return _gradient(self.model, sum(loss) if isinstance(loss, tuple) else loss) is not None
 
     def own_ranking_draws(self) -> bool:
-        """Whether the model draws random numbers to rank by (KTUP's noise, KGIN's edges), so that two rankings differ."""
+        """Whether the model draws random numbers to rank by (KTUP, KGIN), so that two rankings differ."""
         (first, _), _ = self._own_predictions(seed=0)
         (second, _), _ = self._own_predictions(seed=1)
         return not torch.equal(first, second)

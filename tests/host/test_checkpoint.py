@@ -57,6 +57,20 @@ def test_recbole_classes_are_not_constructed(tmp_path: Path) -> None:
     assert torch.equal(content["state_dict"]["w"], torch.ones(2))
 
 
+def test_a_registered_students_class_is_an_inert_record(tmp_path: Path) -> None:
+    """A run's config holds the model's class: no checkpoint of a student of our own, or a plugin's, could be read."""
+    from ckd_plugins.host.abstract import GeneralRecommender
+    from ckd_plugins.host.zoo import register_student
+
+    cls = type("CheckpointTestRec", (GeneralRecommender,), {"__module__": __name__})
+    globals()["CheckpointTestRec"] = cls
+    torch.save({"state_dict": {}, "config": cls}, tmp_path / "student.pth")
+    with pytest.raises(CkdError, match=r"it asks for .*CheckpointTestRec"):
+        read_checkpoint(tmp_path / "student.pth")
+    register_student("CheckpointTestRec", cls)
+    assert read_checkpoint(tmp_path / "student.pth")["config"] is not cls
+
+
 def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
     """A wrong path must not end in a traceback."""
     (tmp_path / "text.pth").write_text("no checkpoint")

@@ -14,7 +14,9 @@ from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.models import build_model
 from ckd_plugins.host.settings import build_config, find_dataset
 from ckd_plugins.host.zoo import model_class
+from ckd_plugins.registry import Registry
 from ckd_plugins.students import Probe
+from ckd_plugins.training.subscribe import subscribe
 
 SLICE: dict[str, Any] = {
     "user_inter_num_interval": "[20,30]",
@@ -29,6 +31,7 @@ SLICE: dict[str, Any] = {
         "user": ["user_id", "age", "gender", "occupation"],
     },
 }
+LEAVE_ONE_OUT = {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full", "group_by": "user"}
 KNOWLEDGE = {"kg": ["head_id", "relation_id", "tail_id"], "link": ["item_id", "entity_id"]}
 
 
@@ -107,3 +110,19 @@ class Push:
 def push():
     """The class of a small objective."""
     return Push
+
+
+@pytest.fixture
+def zoo_case(tmp_path, monkeypatch):
+    """``zoo_case("gSASRec", train_loss="softmax")`` builds a case of a student of our own, with its defaults."""
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+
+    def make(name, **settings):
+        student = subscribe(name, Registry(discover=False))
+        given = {**SLICE, "eval_args": LEAVE_ONE_OUT, **settings}
+        config = build_config(student.model, find_dataset("ml-100k"), given, tmp_path / name, defaults=student.defaults)
+        splits = load_splits(config)
+        return Case(config, splits, build_model(config, splits), tmp_path / name)
+
+    return make

@@ -248,9 +248,7 @@ def test_pairs_that_would_not_fit_into_memory_are_fewer(prepare: Prepare, regist
     signals = [DenseSignal.from_arrays(table)]
     limits = []
     for batch_size in (64, 2**30 // (10 * reader.pair_bytes), 2**30):
-        made = make_student(
-            run.model, reader, signals, run.material, config, registry, seed=3, batch_size=batch_size
-        )
+        made = make_student(run.model, reader, signals, run.material, config, registry, seed=3, batch_size=batch_size)
         made[0].detach()
         limits.append(made[1].candidates.limit)
     assert limits == [64, 10, 2]

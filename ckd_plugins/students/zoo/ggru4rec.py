@@ -10,7 +10,7 @@ from ckd_plugins.students.zoo.positions import AllPositions
 __all__ = ["gGRU4Rec"]
 
 
-class gGRU4Rec(AllPositions, GRU4Rec):  # type: ignore[misc]  # noqa: N801 — as gSASRec is spelt
+class gGRU4Rec(AllPositions, GRU4Rec):  # type: ignore[misc]
     """RecBole's GRU4Rec, trained on every position of a sequence in one pass.
 
     Parameters and inference are GRU4Rec's, name by name: ``GRU4Rec.load_state_dict`` takes its weights. The original

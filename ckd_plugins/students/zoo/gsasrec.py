@@ -11,7 +11,7 @@ from ckd_plugins.students.zoo.positions import AllPositions
 __all__ = ["gSASRec"]
 
 
-class gSASRec(AllPositions, SASRec):  # type: ignore[misc]  # noqa: N801 — the paper's spelling
+class gSASRec(AllPositions, SASRec):  # type: ignore[misc]
     """RecBole's SASRec, trained on every position of a sequence in one pass.
 
     Parameters and inference are SASRec's, name by name: ``SASRec.load_state_dict`` takes its weights. What differs is
@@ -32,7 +32,8 @@ class gSASRec(AllPositions, SASRec):  # type: ignore[misc]  # noqa: N801 — the
         hidden = self.dropout(self.LayerNorm(hidden))
         for layer in self.trm_encoder.layer:
             hidden = layer.feed_forward(_attend(layer.multi_head_attention, hidden))
-        return hidden
+        states: Tensor = hidden
+        return states
 
 
 def _attend(attention: SASRec, hidden: Tensor) -> Tensor:

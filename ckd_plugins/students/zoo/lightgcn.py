@@ -32,11 +32,11 @@ class LightGCNPyG(LightGCN):  # type: ignore[misc]
         self.convolution = _Convolution(normalize=False)  # it has no parameters; the matrix is normalised
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LightGCNPyG:
-        """Copy everything but the matrix, which nothing changes and torch cannot copy; RecBole counts FLOPs on a copy."""
+        """Copy all but the matrix, which torch cannot copy and nothing changes; RecBole counts FLOPs on a copy."""
         memo[id(self.norm_adj_matrix)] = self.norm_adj_matrix
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
-        vars(twin).update(copy.deepcopy(vars(self), memo))
+        twin.__dict__.update(copy.deepcopy(vars(self), memo))
         return twin
 
     def get_norm_adj_mat(self) -> Tensor:
@@ -58,7 +58,9 @@ class LightGCNPyG(LightGCN):  # type: ignore[misc]
         """Embeddings of all users ``[U, d]`` and all items ``[I, d]``, the mean of the layers."""
         layer = total = self.get_ego_embeddings()
         for _ in range(self.n_layers):
-            layer = _Symmetric.apply(layer, self.norm_adj_matrix, self.convolution)
+            layer = _Symmetric.apply(  # type: ignore[no-untyped-call]
+                layer, self.norm_adj_matrix, self.convolution
+            )
             total = total + layer
         users, items = torch.split(total / (self.n_layers + 1), [self.n_users, self.n_items])
         return users, items

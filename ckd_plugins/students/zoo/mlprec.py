@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ class MLPRec(SequentialRecommender):  # type: ignore[misc]
         self.recency = nn.Embedding(self.max_seq_length, 1)
         sizes = [2 * width, *hidden, width]
         layers: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        for before, after in pairwise(sizes):
             layers += [nn.Dropout(config["dropout_prob"]), nn.Linear(before, after), nn.GELU()]
         self.mlp = nn.Sequential(*layers[:-1])
         self.loss_fct = nn.CrossEntropyLoss()
@@ -70,7 +71,8 @@ class MLPRec(SequentialRecommender):  # type: ignore[misc]
     def predict(self, interaction: Any) -> Tensor:
         """Scores ``[B]`` of each row's item."""
         user = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        return (user * self.item_embedding(interaction[self.ITEM_ID])).sum(dim=1)
+        scores: Tensor = (user * self.item_embedding(interaction[self.ITEM_ID])).sum(dim=1)
+        return scores
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """Scores ``[B, n_items]`` of all items."""
@@ -78,4 +80,5 @@ class MLPRec(SequentialRecommender):  # type: ignore[misc]
 
     def _scores(self, interaction: Any) -> Tensor:
         user = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
-        return user @ self.item_embedding.weight.T
+        scores: Tensor = user @ self.item_embedding.weight.T
+        return scores

@@ -64,7 +64,7 @@ def test_ncl_without_faiss_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", ["KGIN", "MCCLK"])
 def test_scatter_models_run_without_torch_scatter(name: str, tmp_path: Path) -> None:
     """The import is inside ``forward``: the model is built, and the first batch fails."""
-    model, splits, _ = make(name, tmp_path)
+    model, _, _ = make(name, tmp_path)
     before = sys.modules.get("torch_scatter")
     users, items = model.forward()[:2]
     assert bool(torch.isfinite(users).all())

@@ -12,7 +12,7 @@ INDEX = torch.tensor([2, 0, 2, 0, 4, 2, 4])
 
 
 def groups() -> list[torch.Tensor]:
-    return [SRC[INDEX == g] for g in range(6)]
+    return [SRC[g == INDEX] for g in range(6)]
 
 
 def test_mean_is_each_groups_mean_and_0_where_there_is_none() -> None:
@@ -25,12 +25,12 @@ def test_mean_is_each_groups_mean_and_0_where_there_is_none() -> None:
 def test_softmax_is_each_groups_softmax() -> None:
     """MCCLK weighs neighbours by it."""
     found = scatter_softmax(SRC, INDEX, dim=0)
-    for group, share in zip(groups(), (found[INDEX == g] for g in range(6)), strict=True):
+    for group, share in zip(groups(), (found[g == INDEX] for g in range(6)), strict=True):
         torch.testing.assert_close(share, group.softmax(0))
 
 
 def test_softmax_of_extreme_values_is_finite() -> None:
-    """exp of an unshifted score overflows."""
+    """Exp of an unshifted score overflows."""
     found = scatter_softmax(torch.tensor([1e4, -1e4, 1e4]), torch.tensor([0, 0, 1]))
     assert found.tolist() == [1.0, 0.0, 1.0]
 

@@ -68,7 +68,7 @@ def test_a_pair_that_was_seen_twice_is_one_edge(pair):
 
 
 def test_it_can_be_copied_and_pickled(pair):
-    """torch cannot copy a CSR tensor, and RecBole copies every model to count its FLOPs."""
+    """Torch cannot copy a CSR tensor, and RecBole copies every model to count its FLOPs."""
     model = pair[0].model
     batch = pair[1].batch()
     with torch.no_grad():

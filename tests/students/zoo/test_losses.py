@@ -35,7 +35,7 @@ def test_gbce_is_the_papers_equation(scores: tuple[torch.Tensor, torch.Tensor], 
 
 
 def test_calibrations_ends_are_plain_and_full() -> None:
-    """t = 0 must be binary cross-entropy, t = 1 the sampling rate."""
+    """T = 0 must be binary cross-entropy, t = 1 the sampling rate."""
     assert calibration(K, N, 0.0) == pytest.approx(1.0)
     assert calibration(K, N, 1.0) == pytest.approx(K / (N - 1))
 

@@ -80,8 +80,8 @@ def test_every_target_of_one_target_a_row_is_learnt_once(windows, case):
     assert pairs[0] == pairs[1]
     assert np.bincount(ours.parent).max() == windows.config["MAX_ITEM_LIST_LENGTH"]
     assert len(windows.splits.train_dataset) < len(stock.splits.train_dataset) / 5
-    for ours_eval, theirs_eval in ((windows.splits.valid, stock.splits.valid), (windows.splits.test, stock.splits.test)):
-        a, b = ours_eval._dataset.inter_feat, theirs_eval._dataset.inter_feat
+    for part in ("valid", "test"):
+        a, b = (getattr(c.splits, part)._dataset.inter_feat for c in (windows, stock))
         assert torch.equal(a["item_id"], b["item_id"])
         assert torch.equal(a["item_id_list"], b["item_id_list"])
 
@@ -94,9 +94,7 @@ def test_weights_serve_in_recboles_model(zoo_case, case, name, stock):
     theirs.load_state_dict(ours.model.state_dict())
     batch = ours.batch()
     with torch.no_grad():
-        assert torch.equal(
-            ours.model.eval().full_sort_predict(batch), theirs.eval().full_sort_predict(batch)
-        )
+        assert torch.equal(ours.model.eval().full_sort_predict(batch), theirs.eval().full_sort_predict(batch))
 
 
 @pytest.mark.parametrize("loss", ["gbce", "sampled_softmax", "softmax"])
