@@ -25,17 +25,17 @@ _WINDOWS: dict[str, Any] = {
 def ckd_register_students() -> Iterator[StudentSpec]:
     """Register the students of our own."""
     yield StudentSpec(
-        name="gSASRec",
-        factory=f"{_ZOO}.gsasrec:gSASRec",
-        summary="SASRec trained on all positions at once with gBCE",
-        defaults=f"{_DEFAULTS}/gSASRec.yaml",
+        name="SASRecPlus",
+        factory=f"{_ZOO}.sasrecplus:SASRecPlus",
+        summary="SASRec trained on all positions of a sequence at once",
+        defaults=f"{_DEFAULTS}/SASRecPlus.yaml",
         **_WINDOWS,
     )
     yield StudentSpec(
-        name="gGRU4Rec",
-        factory=f"{_ZOO}.ggru4rec:gGRU4Rec",
-        summary="GRU4Rec trained on all positions at once with gBCE",
-        defaults=f"{_DEFAULTS}/gGRU4Rec.yaml",
+        name="GRU4RecPlus",
+        factory=f"{_ZOO}.gru4recplus:GRU4RecPlus",
+        summary="GRU4Rec trained on all positions of a sequence at once",
+        defaults=f"{_DEFAULTS}/GRU4RecPlus.yaml",
         **_WINDOWS,
     )
     yield StudentSpec(

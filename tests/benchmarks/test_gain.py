@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
+import gain
 import pytest
 from click.testing import CliRunner
-
-_spec = importlib.util.spec_from_file_location("gain", Path(__file__).parents[2] / "benchmarks" / "gain.py")
-assert _spec is not None
-assert _spec.loader is not None
-gain = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(gain)
 
 
 def result(seed: int, value: float, taught: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ CASES = [
     ("SASRecF", Needs(item_features=True)),
     ("NCL", Needs(packages=("faiss-cpu",))),
     ("XGBoost", Needs(packages=("xgboost-cpu",))),
-    ("gSASRec", Needs()),
+    ("SASRecPlus", Needs()),
 ]
 
 

@@ -36,8 +36,8 @@ def test_each_target_is_covered_once(rows_of: list[int], cap: int, random: objec
 
 def test_a_split_whose_windows_would_hold_test_items_is_refused(tmp_path: Path) -> None:
     """With a random split, a window of train rows has validation and test items among its targets."""
-    student = subscribe("gSASRec", Registry(discover=False))
+    student = subscribe("SASRecPlus", Registry(discover=False))
     given_ = {"eval_args": {"split": {"RS": [0.8, 0.1, 0.1]}, "order": "TO", "mode": "full", "group_by": "user"}}
-    config = build_config("gSASRec", find_dataset("ml-100k"), given_, tmp_path, defaults=student.defaults)
-    with pytest.raises(DataError, match=r"gSASRec learns from whole sequences, which needs the split .*LS"):
+    config = build_config("SASRecPlus", find_dataset("ml-100k"), given_, tmp_path, defaults=student.defaults)
+    with pytest.raises(DataError, match=r"SASRecPlus learns from whole sequences, which needs the split .*LS"):
         load_splits(config)

@@ -114,7 +114,7 @@ def push():
 
 @pytest.fixture
 def zoo_case(tmp_path, monkeypatch):
-    """``zoo_case("gSASRec", train_loss="softmax")`` builds a case of a student of our own, with its defaults."""
+    """``zoo_case("SASRecPlus", train_loss="softmax")`` builds a case of a student of our own, with its defaults."""
     monkeypatch.chdir(tmp_path)
     torch.set_num_threads(1)
 

@@ -119,7 +119,9 @@ def test_recboles_own_models_need_no_record(registry: Registry) -> None:
     assert subscribe("BPR", registry) == Subscription("BPR", "BPR")
 
 
-@pytest.mark.parametrize(("wrong", "right"), [("SASReck", "SASRec"), ("gSASReck", "gSASRec"), ("mlprec", "MLPRec")])
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("SASReck", "SASRec"), ("SASRecPlas", "SASRecPlus"), ("mlprec", "MLPRec")]
+)
 def test_a_misspelt_name_gets_the_nearest_of_recboles_and_ours(registry: Registry, wrong: str, right: str) -> None:
     """RecBole's own list does not have the students of plugins, which are registered only when they are used."""
     with pytest.raises(UnknownNameError, match=f"unknown model '{wrong}'; did you mean '{right}'"):
@@ -208,7 +210,7 @@ for name in ("ray", "ray.tune"):  # quick_start imports ray for tuning, of a ver
     sys.modules[name] = types.ModuleType(name)
 sys.modules["ray"].tune = sys.modules["ray.tune"]
 import ckd_plugins
-assert set(ckd_plugins.register_students()) >= {"gSASRec", "gGRU4Rec", "LightGCNPyG", "MLPRec"}
+assert set(ckd_plugins.register_students()) >= {"SASRecPlus", "GRU4RecPlus", "LightGCNPyG", "MLPRec"}
 from recbole.quick_start import load_data_and_model, run_recbole
 given = {"user_inter_num_interval": "[20,30]", "epochs": 1, "gpu_id": "", "show_progress": False}
 result = run_recbole(model=NAME, dataset="ml-100k", config_dict=given)
@@ -221,7 +223,7 @@ assert type(model).__name__ == NAME and config[KEY] == VALUE, config[KEY]
 
 @pytest.mark.parametrize(
     ("name", "key", "value"),
-    [("gSASRec", "n_negatives", 256), ("LightGCNPyG", "n_layers", 2), ("MLPRec", "embedding_size", 32)],
+    [("SASRecPlus", "n_negatives", 256), ("LightGCNPyG", "n_layers", 2), ("MLPRec", "embedding_size", 32)],
 )
 def test_stock_run_recbole_finds_them_with_their_defaults(tmp_path: Path, name: str, key: str, value: int) -> None:
     """Models that only our own commands can train are of no use in anybody's RecBole scripts."""

@@ -155,7 +155,7 @@ def test_a_student_is_distilled_by_its_own_trainer_and_is_plain_recbole_afterwar
 
 
 @pytest.mark.parametrize(
-    "name", ["SASRec", "BPR", "LightGCN", "DeepFM", "MultiVAE", "KTUP", *SPECIAL, "gSASRec", "MLPRec"]
+    "name", ["SASRec", "BPR", "LightGCN", "DeepFM", "MultiVAE", "KTUP", *SPECIAL, "SASRecPlus", "MLPRec"]
 )
 def test_weight_zero_is_the_plain_run_bit_for_bit(name: str, place: Path, echoes: Registry) -> None:
     """A package that changes what RecBole learns where nothing is distilled: probing, attaching, pre-training."""
@@ -165,6 +165,18 @@ def test_weight_zero_is_the_plain_run_bit_for_bit(name: str, place: Path, echoes
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert runs[0]["best_valid_result"] == runs[1]["best_valid_result"]
     assert TABLE[name].draws or runs[0]["test_result"] == runs[1]["test_result"]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_students_of_our_own_follow_the_curriculum(name: str, place: Path, echoes: Registry) -> None:
+    """A model that brings its own rows and is drawn as if there were no curriculum."""
+    curriculum = {"difficulty": {"length": 1, "teacher_confidence": 1}, "schedule": "linear", "epochs": 3}
+    result = distilled(name, place, curriculum=curriculum)
+    (epoch,) = result["ckd"]["history"]
+    assert 0 < epoch["competence"] < 1
+    plain = distilled(name, place)["ckd"]["history"][0]
+    assert epoch["rows"] < plain.get("rows", 1e9)
+    assert epoch["distillation_loss"] > 0
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -14,7 +14,7 @@ from ckd_plugins.students import attach
 from ckd_plugins.students.readers.positions import EveryPosition
 from ckd_plugins.students.zoo.positions import next_items, position_rows
 
-NAMES = ["gSASRec", "gGRU4Rec"]
+NAMES = ["SASRecPlus", "GRU4RecPlus"]
 
 
 @pytest.fixture(params=NAMES)
@@ -86,7 +86,7 @@ def test_every_target_of_one_target_a_row_is_learnt_once(windows, case):
         assert torch.equal(a["item_id_list"], b["item_id_list"])
 
 
-@pytest.mark.parametrize(("name", "stock"), [("gSASRec", "SASRec"), ("gGRU4Rec", "GRU4Rec")])
+@pytest.mark.parametrize(("name", "stock"), [("SASRecPlus", "SASRec"), ("GRU4RecPlus", "GRU4Rec")])
 def test_weights_serve_in_recboles_model(zoo_case, case, name, stock):
     """The same inference: a server that has RecBole's model needs nothing of ours."""
     ours, theirs = zoo_case(name), case(stock, train_neg_sample_args=None).model
@@ -100,7 +100,7 @@ def test_weights_serve_in_recboles_model(zoo_case, case, name, stock):
 @pytest.mark.parametrize("loss", ["gbce", "sampled_softmax", "softmax"])
 def test_every_loss_learns(zoo_case, loss):
     """A loss that runs and teaches nothing."""
-    case = zoo_case("gSASRec", train_loss=loss, n_negatives=16, hidden_dropout_prob=0.0, attn_dropout_prob=0.0)
+    case = zoo_case("SASRecPlus", train_loss=loss, n_negatives=16, hidden_dropout_prob=0.0, attn_dropout_prob=0.0)
     model, batch = case.model, case.batch()[torch.arange(4)]  # few enough to learn by heart
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     rows = position_rows(model)(batch)
@@ -125,7 +125,7 @@ BAD = [({"train_loss": "bpr"}, "train_loss"), ({"n_negatives": 0}, "n_negatives"
 def test_wrong_settings_are_named(zoo_case, settings, named):
     """A misspelt loss that silently becomes another."""
     with pytest.raises(ConfigError, match=named):
-        zoo_case("gSASRec", **settings)
+        zoo_case("SASRecPlus", **settings)
 
 
 def test_every_target_counts_alike_however_batches_are_cut(windows):

@@ -8,19 +8,19 @@ from torch.nn import functional as F
 from ckd_plugins.host.abstract import SASRec
 from ckd_plugins.students.zoo.positions import AllPositions
 
-__all__ = ["gSASRec"]
+__all__ = ["SASRecPlus"]
 
 
-class gSASRec(AllPositions, SASRec):  # type: ignore[misc]
+class SASRecPlus(AllPositions, SASRec):  # type: ignore[misc]
     """RecBole's SASRec, trained on every position of a sequence in one pass.
 
     Parameters and inference are SASRec's, name by name: ``SASRec.load_state_dict`` takes its weights. What differs is
-    the training: one causal pass a sequence instead of one a prefix, and by default gBCE with 256 negatives in place
-    of a softmax over the catalogue.
+    the training: one causal pass a sequence instead of one a prefix.
 
-    Source: Petrov and Macdonald, gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
-    Sampling, RecSys 2023; all positions at once is Kang and McAuley, SASRec, ICDM 2018. Unlike the paper's, negatives
-    are shared by a batch.
+    Source: Klenitskiy and Vasilev, Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?, RecSys 2023,
+    whose SASRec+ has a softmax over the catalogue at all positions; with ``train_loss: gbce`` the loss is that of
+    gSASRec (Petrov and Macdonald, RecSys 2023), negatives shared by a batch. All positions at once, with one negative
+    each, is the original (Kang and McAuley, ICDM 2018).
     """
 
     def encode(self, item_seq: Tensor) -> Tensor:

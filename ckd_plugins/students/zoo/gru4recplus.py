@@ -7,15 +7,16 @@ from torch import Tensor
 from ckd_plugins.host.abstract import GRU4Rec
 from ckd_plugins.students.zoo.positions import AllPositions
 
-__all__ = ["gGRU4Rec"]
+__all__ = ["GRU4RecPlus"]
 
 
-class gGRU4Rec(AllPositions, GRU4Rec):  # type: ignore[misc]
+class GRU4RecPlus(AllPositions, GRU4Rec):  # type: ignore[misc]
     """RecBole's GRU4Rec, trained on every position of a sequence in one pass.
 
     Parameters and inference are GRU4Rec's, name by name: ``GRU4Rec.load_state_dict`` takes its weights. The original
     is trained this way too (Hidasi and Karatzoglou, Recurrent Neural Networks with Top-k Gains, CIKM 2018, with
-    negatives shared by a batch); the loss is gSASRec's unless ``train_loss`` names another.
+    negatives shared by a batch); the losses are those of
+    :class:`~ckd_plugins.students.zoo.sasrecplus.SASRecPlus`.
     """
 
     def encode(self, item_seq: Tensor) -> Tensor:
