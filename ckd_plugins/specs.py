@@ -102,6 +102,14 @@ class StudentSpec(Spec):
     packages: tuple[str, ...] = ()
     """PyPI packages it needs, named in the error when one is missing."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.recbole_model is not None and self.dataset is not None:
+            raise ValueError(
+                f"StudentSpec {self.name!r}: a dataset needs a model class of its own; RecBole finds datasets by the "
+                f"name of the class, and {self.factory!r} has RecBole's"
+            )
+
     def _is_reference(self, factory: str) -> bool:
         return self.recbole_model is not None or super()._is_reference(factory)
 

@@ -28,7 +28,7 @@ from ckd_plugins._admission import REGISTRATIONS
 from ckd_plugins._options import read_options
 from ckd_plugins.config import json_schema
 from ckd_plugins.registry import Registry
-from ckd_plugins.students.table import read_table
+from ckd_plugins.students.table import read_table, summary
 
 __all__ = ["main", "pages", "render", "stale"]
 
@@ -209,7 +209,7 @@ def records(_: str = "") -> str:
         meanings = _attribute_docs(cls)
         own = {f.name: f for f in vars(cls)["__dataclass_fields__"].values()}
         rows = [
-            (f"`{field}`", "required" if field in ("name", "factory", "family") else f"`{own[field].default!r}`"
+            (f"`{field}`", "required" if field in ("name", "factory") else f"`{own[field].default!r}`"
              if repr(own[field].default)[0] != "<" else "`()`", _sentence(meanings.get(field, "")))
             for field in own
         ]  # fmt: skip
@@ -265,14 +265,12 @@ def zoo(_: str = "") -> str:
 def students(_: str = "") -> str:
     """What was measured of every model."""
     rows = [
-        (f"`{r.name}`", r.family.replace("_", " "), r.reader, str(r.passes or ""),
+        (f"`{r.name}`", r.family.replace("_", " "), r.reader, str(r.passes or ""), r.calls,
          ", ".join(f"`{n}`" if n.startswith(".") else n for n in r.needs), r.status, r.note)
         for r in read_table()
     ]  # fmt: skip
-    found = [row for row in read_table() if row.is_student]
-    once = sum(row.passes == 1 for row in found)
-    heads = ("model", "family", "reader", "passes", "needs", "status", "note")
-    return f"{len(found)} of {len(rows)} models are students, {once} of them with one pass.\n\n{_table(heads, rows)}"
+    heads = ("model", "family", "reader", "passes", "calls", "needs", "status", "note")
+    return f"{summary(read_table())}\n\n{_table(heads, rows)}"
 
 
 def _short(value: Any) -> str:

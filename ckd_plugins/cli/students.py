@@ -10,11 +10,11 @@ import click
 
 from ckd_plugins.cli.tables import print_table
 from ckd_plugins.registry import Registry, get_registry
-from ckd_plugins.students.table import StudentRow, read_table
+from ckd_plugins.students.table import StudentRow, read_table, summary
 
 __all__ = ["students"]
 
-_HEADS = ("model", "family", "reader", "passes", "needs", "status")
+_HEADS = ("model", "family", "reader", "passes", "calls", "needs", "status")
 
 
 @click.command()
@@ -28,8 +28,9 @@ def students(models: Sequence[str], family: str | None, notes: bool, as_json: bo
     Without MODELS: RecBole's models and this package's own, as they were measured with this version, and the students
     of other packages. With MODELS: measures these now, on a slice of MovieLens-100K; for a model of your own too.
 
-    PASSES is how often the rows of a batch go through the model in a distilled step, its own loss included. Expanded
-    rows count once: the row's candidates go through in place of its own item.
+    PASSES is how often the rows of a batch go through the model in a distilled step, its own loss included. CALLS are
+    those of forward, by the own loss and by reading: expanded rows make one more, of each row's candidates in the
+    item's place, since other items are other rows to such a model.
     """
     registry = get_registry()
     rows = _measure(models, registry) if models else _known(registry)
@@ -44,9 +45,7 @@ def students(models: Sequence[str], family: str | None, notes: bool, as_json: bo
     cells = [_cells(row, notes) for row in rows]
     styles = ["" if row.is_student else "dim" for row in rows]
     print_table((*_HEADS, "note") if notes else _HEADS, cells, styles)
-    found = [row for row in rows if row.is_student]
-    once = sum(row.passes == 1 for row in found)
-    click.echo(f"{len(found)} of {len(rows)} models are students, {once} of them with one pass.")
+    click.echo(summary(rows))
 
 
 def _known(registry: Registry) -> list[StudentRow]:
@@ -77,5 +76,5 @@ def _measure(models: Sequence[str], registry: Registry) -> list[StudentRow]:
 
 def _cells(row: StudentRow, notes: bool) -> tuple[str, ...]:
     passes = str(row.passes) if row.is_student else ""
-    cells = (row.name, row.family.replace("_", " "), row.reader, passes, ", ".join(row.needs), row.status)
+    cells = (row.name, row.family.replace("_", " "), row.reader, passes, row.calls, ", ".join(row.needs), row.status)
     return (*cells, row.note) if notes else cells

@@ -105,6 +105,9 @@ def build_config(
     """
     prepare()
     cls = model_class(model)
+    for name in ("eval_args", "load_col"):
+        if not isinstance(settings.get(name, {}), Mapping | None):
+            raise ConfigError(f"{name} must be a mapping, not {settings[name]!r}; see RecBole's documentation of it")
     merged = {**_gaps(cls, model, dataset, {**(defaults or {}), **settings}), **(defaults or {}), **settings}
     merged["checkpoint_dir"] = str(run_dir)
     merged["data_path"] = str(dataset.folder.parent)
@@ -141,7 +144,7 @@ def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) 
     if "benchmark_filename" in given:  # the user's own split, of files that are not known here
         return filled
     columns = given.get("load_col")
-    loaded = columns.get("inter", ()) if isinstance(columns, Mapping) else "*"
+    loaded = columns.get("inter") or () if isinstance(columns, Mapping) else "*"
     ranked = protocol(kind, model, given, dataset.columns("inter") if loaded == "*" else loaded)
     # Where the settings that RecBole has for ml-100k can run, its choice of columns stands as well.
     if "load_col" not in given and (dataset.name != "ml-100k" or ranked):

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.data import Splits
 from ckd_plugins.host.models import build_model
 from ckd_plugins.host.trainer import build_trainer, close_trainer
@@ -35,8 +36,9 @@ def stages_before(config: Any) -> tuple[str, ...]:
 def build_pretrained(config: Any, splits: Splits, run_dir: Path, advance: Advance, epochs: int | None = None) -> Any:
     """Make a config's model, pre-trained where RecBole pre-trains it.
 
-    The config is left in the last stage, with ``pre_model_path`` naming the weights in ``run_dir``, so that a
-    checkpoint of the run can be loaded. Those weights are plain tensors: nothing is unpickled.
+    The config is left in the last stage, with ``pre_model_path`` naming the weights in ``run_dir``: RecBole's models
+    read them whenever they are made in that stage, so that a checkpoint of the run needs the file where it is. Those
+    weights are plain tensors: nothing is unpickled.
 
     Args:
         config: RecBole's config.
@@ -44,9 +46,14 @@ def build_pretrained(config: Any, splits: Splits, run_dir: Path, advance: Advanc
         run_dir: gets the pre-trained weights.
         advance: shows progress.
         epochs: epochs of each pre-training stage; by default the config's ``pretrain_epochs``.
+
+    Raises:
+        ConfigError: the number of epochs is none.
     """
     for stage in stages_before(config):
-        total = int(epochs if epochs is not None else config["pretrain_epochs"])
+        total = epochs if epochs is not None else config["pretrain_epochs"]
+        if not isinstance(total, int) or isinstance(total, bool) or total < 1:
+            raise ConfigError(f"pretrain_epochs must be a whole number of at least 1, not {total!r}")
         config["train_stage"], config["pretrain_epochs"] = stage, total
         config["save_step"] = total + 1  # RecBole would write its own files, a pickled Config among their content
         model = build_model(config, splits)
@@ -57,7 +64,7 @@ def build_pretrained(config: Any, splits: Splits, run_dir: Path, advance: Advanc
             close_trainer(trainer)
         path = run_dir / f"{stage}.pth"
         torch.save({"state_dict": model.state_dict()}, path)
-        config["pre_model_path"] = str(path)
+        config["pre_model_path"] = str(path.resolve())  # a checkpoint of the run names it, wherever it is loaded from
         config["train_stage"] = STAGES[config["model"]][-1]
     return build_model(config, splits)
 

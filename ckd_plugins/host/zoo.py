@@ -111,7 +111,8 @@ def register_student(
         defaults: settings that stand below the user's and above RecBole's.
 
     Raises:
-        PluginError: the class does not follow RecBole's interface, has another name, or RecBole has one of that name.
+        PluginError: the class does not follow RecBole's interface, has another name, or RecBole has a model or a
+            dataset class of that name.
     """
     prepare()
     if _registered.get(name) is cls:
@@ -127,6 +128,11 @@ def register_student(
         raise PluginError(f"student {name!r}: its class is named {cls.__name__!r}; RecBole finds models by class name")
     if name not in _registered and name.lower() in {known.lower() for known in model_names()}:
         raise PluginError(f"student {name!r}: RecBole has a model of that name; choose another")
+    datasets = importlib.import_module("recbole.data.dataset")
+    if name not in _registered and hasattr(datasets, f"{name}Dataset"):
+        raise PluginError(
+            f"student {name!r}: RecBole has a {name}Dataset, which it would train the model on; choose another name"
+        )
     # exlib's package cannot be imported without lightgbm, so a parent module is never asked for here.
     path = f"recbole.model.{_PACKAGES[kind]}.{name.lower()}"
     module = types.ModuleType(path, f"{name}, registered by ckd_plugins.")
@@ -136,7 +142,7 @@ def register_student(
     _registered[name] = cls
     _defaults[name] = dict(defaults or {})
     if dataset is not None:
-        setattr(importlib.import_module("recbole.data.dataset"), f"{name}Dataset", dataset)
+        setattr(datasets, f"{name}Dataset", dataset)
 
 
 def registered_defaults(name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -10,8 +11,10 @@ from typing import Any
 
 import yaml
 
+from ckd_plugins._discovery import FAULTS, sentence
 from ckd_plugins.config import parse_value
 from ckd_plugins.errors import EnvironmentProblem, PluginError, UnknownNameError
+from ckd_plugins.host.compat import prepare
 from ckd_plugins.host.requirements import installed_version
 from ckd_plugins.host.zoo import model_names, register_student, registered_students
 from ckd_plugins.registry import Registry, get_registry
@@ -20,6 +23,8 @@ from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.rows import RowSource
 
 __all__ = ["Subscription", "register_students", "subscribe"]
+
+_log = logging.getLogger("ckd_plugins")
 
 
 @dataclass(frozen=True)
@@ -45,22 +50,25 @@ class Subscription:
 def subscribe(name: str, registry: Registry) -> Subscription:
     """Look a student up; if a plugin brings its class, make that known to RecBole.
 
+    A name of RecBole's is RecBole's model, whatever a plugin registers under it.
+
     Raises:
         UnknownNameError: neither RecBole nor a plugin has it; names the nearest.
-        PluginError: something that the student's record refers to cannot be loaded, or its name is RecBole's.
+        PluginError: something that the student's record refers to cannot be loaded.
         EnvironmentProblem: it needs a package that is not installed.
     """
+    if name in model_names():
+        if name in registry.names("student"):
+            origin = registry.record("student", name).origin
+            _log.warning("student %r of %s is passed over: RecBole has a model of that name", name, origin)
+        return Subscription(name, name)
     try:
-        record = registry.record("student", name)
+        spec: Any = registry.get("student", name)
     except UnknownNameError:
         known = [*model_names(), *registry.names("student"), *registered_students()]
         if name not in known:
             raise UnknownNameError("model", name, known) from None
         return Subscription(name, name)
-    spec: Any = record.spec
-    if name.lower() in {known.lower() for known in model_names()}:
-        # Whoever asks for SASRec must get RecBole's, whatever is installed beside it.
-        raise PluginError(f"student {name!r} of {record.origin}: RecBole has a model of that name; choose another")
     missing = _missing(spec)
     if missing:
         raise EnvironmentProblem(f"student {name!r} needs {', '.join(missing)}; pip install {' '.join(missing)}")
@@ -83,7 +91,8 @@ def register_students(registry: Registry | None = None) -> list[str]:
     """Make the students of all plugins, ours among them, known to RecBole.
 
     ``recbole.quick_start.run_recbole(name)``, ``load_data_and_model`` and ``get_model`` find them then, with their
-    defaults. Runs of this package do that by themselves.
+    defaults. Runs of this package do that by themselves. A student that cannot be loaded is left out with a warning;
+    records that give one of RecBole's models other defaults have no class that RecBole could find.
 
     Args:
         registry: the process's registry by default.
@@ -92,15 +101,19 @@ def register_students(registry: Registry | None = None) -> list[str]:
         The names that RecBole knows from now on; students whose packages are not installed are left out.
 
     Raises:
-        PluginError: a student cannot be loaded.
         EnvironmentProblem: RecBole is not usable.
     """
+    prepare()
     registry = registry or get_registry()
     found = []
     for record in registry.records("student"):
         spec: Any = record.spec
-        if spec.recbole_model is None and not _missing(spec):
+        if spec.recbole_model is not None or spec.name in model_names() or _missing(spec):
+            continue
+        try:
             found.append(subscribe(spec.name, registry).model)
+        except PluginError as error:
+            _log.warning("%s of %s is left out: %s", record, record.origin, error)
     return found
 
 
@@ -114,8 +127,8 @@ def _referred(name: str, what: str, ref: Ref | None) -> Any:
     module, _, attribute = ref.partition(":")
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise PluginError(f"student {name!r}: {what} {ref!r} cannot be imported: {error}") from error
+    except FAULTS as error:
+        raise PluginError(f"student {name!r}: {what} {ref!r} cannot be imported: {sentence(error)}") from error
 
 
 def _defaults(spec: StudentSpec) -> dict[str, Any]:

@@ -283,3 +283,10 @@ def test_a_folder_named_like_the_bundled_dataset_is_used(write_dataset: Callable
     folder = write_dataset("ml-100k", ROWS)
     config = build_config("BPR", find_dataset(folder), {"gpu_id": ""}, tmp_path)
     assert Path(config["data_path"]) == folder
+
+
+@pytest.mark.parametrize("name", ["eval_args", "load_col"])
+def test_a_setting_that_must_be_a_mapping_says_so(name: str, tmp_path: Path) -> None:
+    """An AttributeError from the middle of our own code."""
+    with pytest.raises(ConfigError, match=f"{name} must be a mapping, not 'LS'"):
+        build_config("DeepFM", find_dataset("ml-100k"), {name: "LS"}, tmp_path)

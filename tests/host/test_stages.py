@@ -50,6 +50,7 @@ def test_weights_go_from_stage_to_stage_and_end_in_the_last(name: str, tmp_path:
     stages = stages_before(config_of(name, tmp_path))
     assert seen == [(stage, epoch, 2) for stage in stages for epoch in (1, 2)]
     assert config["train_stage"] == model.train_stage == "finetune"
+    assert Path(config["pre_model_path"]).is_absolute()
     kept = torch.load(config["pre_model_path"], weights_only=True)["state_dict"]
     assert all(torch.equal(value, kept[key]) for key, value in model.state_dict().items() if key in kept)
     assert sorted(path.name for path in tmp_path.glob("*.pth")) == sorted(f"{stage}.pth" for stage in stages)

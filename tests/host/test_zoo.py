@@ -54,6 +54,16 @@ def test_a_registered_student_is_found_by_recbole() -> None:
     assert "HostTestRec" in registered_students()
 
 
+def test_a_dataset_of_recboles_is_not_replaced() -> None:
+    """A student named Sequential would have every sequential model in the process trained on its dataset."""
+    import recbole.data.dataset as datasets
+
+    stock = datasets.SequentialDataset
+    with pytest.raises(PluginError, match="RecBole has a SequentialDataset"):
+        register_student("Sequential", make_class("Sequential"), type("Other", (stock,), {}))
+    assert datasets.SequentialDataset is stock
+
+
 def test_recboles_own_names_are_taken() -> None:
     """A plugin must not replace SASRec for everybody in the process."""
     with pytest.raises(PluginError, match="RecBole has a model of that name"):

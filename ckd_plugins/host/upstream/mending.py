@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,9 @@ from ckd_plugins.host.upstream import graph, scatter
 __all__ = ["MENDED", "mend", "visible_as"]
 
 
+_lock = threading.RLock()
+
+
 @contextlib.contextmanager
 def visible_as(name: str, module: ModuleType) -> Iterator[None]:
     """Let ``import name`` find a module for a while.
@@ -25,15 +29,16 @@ def visible_as(name: str, module: ModuleType) -> Iterator[None]:
     Not for longer: torch-geometric, for one, looks for ``torch_scatter`` when it is imported and would take a stand-in
     for the whole library.
     """
-    before = sys.modules.get(name)
-    sys.modules[name] = module
-    try:
-        yield
-    finally:
-        if before is None:
-            sys.modules.pop(name, None)
-        else:
-            sys.modules[name] = before
+    with _lock:  # two threads would put each other's stand-in back
+        before = sys.modules.get(name)
+        sys.modules[name] = module
+        try:
+            yield
+        finally:
+            if before is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = before
 
 
 def _within(function: Callable[..., Any], name: str, module: ModuleType) -> Callable[..., Any]:

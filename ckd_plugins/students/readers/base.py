@@ -52,7 +52,8 @@ class Reader(ABC):
     name: ClassVar[str]
     """How tables and messages call the reader."""
     passes: int = 1
-    """How often the rows of a batch go through the model in one step, its own loss included."""
+    """How often the rows of a batch go through the model in one step, its own loss included; a call on their
+    candidates in the item's place is no pass of the rows."""
     max_candidates: int | None = None
     """More candidates than this make the reader costly; ``None`` when it has no such limit."""
     pair_bytes: int = 0
@@ -71,7 +72,8 @@ class Reader(ABC):
         """Raw scores of the candidates, with gradients.
 
         Args:
-            interaction: the batch that the watched loss ran on.
+            interaction: the batch that the watched loss ran on, without columns that have not one value a row (the
+                triples of a knowledge graph).
             positions: the ``P`` rows to score, a slice or ``LongTensor [P]``.
             candidates: item ids, ``LongTensor [C]`` for all rows or ``[P, C]``.
 
