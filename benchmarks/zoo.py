@@ -21,6 +21,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from gain import find, finished
 from pages import write_table
 
 from ckd_plugins import distill
@@ -112,9 +113,9 @@ def _mean(values: Any) -> str:
 
 
 def curve(name: str, dataset: str, seed: int, settings: dict[str, Any], runs: Path) -> dict[str, Any]:
-    """A plain run's validation by seconds of training."""
+    """A plain run's validation by seconds of training; a finished run below ``runs`` is not repeated."""
     given = {**COMMON, "seed": seed, "epochs": 200, "stopping_step": 10, **settings, "ckd": {"run_dir": str(runs)}}
-    result = distill(name, dataset, None, given)
+    result = find(finished(runs), name, Path(dataset).name, seed, ()) or distill(name, dataset, None, given)
     spent, points = 0.0, []
     for epoch in result["ckd"]["history"]:
         spent += epoch["seconds"]
