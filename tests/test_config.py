@@ -101,7 +101,7 @@ def test_defaults_are_the_documented_ones():
         "text": {"fields": list(TEXT_FIELDS), "encoder": "minilm"},
         "run_dir": "ckd_runs",
         "cache_dir": "",
-        "speed": {"trim": True, "bucket": True},
+        "speed": {"arrays": True, "trim": True, "bucket": True},
     }
     assert Curriculum().model_dump(mode="json") == {
         "difficulty": {"length": 0.5, "popularity": 0.5},

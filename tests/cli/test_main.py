@@ -60,8 +60,9 @@ def test_help_lists_commands_without_importing_them(with_sample):
     """One broken or slow command would break or slow down the help of all."""
     result = CliRunner().invoke(ckd, ["--help"])
     assert result.exit_code == 0
-    for line in ("doctor ", "plugins ", "sample   cannot be imported", "works    works"):
-        assert line in result.output
+    shown = " ".join(result.output.split())
+    for line in ("doctor ", "plugins ", "sample cannot be imported", "works works"):
+        assert line in shown
 
 
 def test_a_user_mistake_is_one_line_and_status_2(with_sample, capsys):
