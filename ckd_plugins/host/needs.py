@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ckd_plugins.host.zoo import model_class, model_names, recbole_folder
+from ckd_plugins.host.zoo import model_class, model_names, shipped_settings
 
 __all__ = ["PACKAGES", "Needs", "has_own_dataset", "missing_package", "needs"]
 
@@ -63,7 +60,7 @@ def needs(name: str) -> Needs:
         files = ("kg", "link")
     elif _reads_graph_vectors(name):
         files = ("kg", "link", "ent", "rel")
-    properties = _properties(name)
+    properties = shipped_settings(name)
     features = bool(properties.get("selected_features")) or "item_attribute" in properties
     return Needs(files, features, (PACKAGES[name],) if name in PACKAGES else ())
 
@@ -81,8 +78,3 @@ def _reads_graph_vectors(name: str) -> bool:
 
     own = getattr(datasets, f"{name}Dataset", None)
     return own is not None and issubclass(own, datasets.KGSeqDataset)
-
-
-def _properties(name: str) -> dict[str, Any]:
-    path = Path(recbole_folder(), "properties", "model", f"{name}.yaml")
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}

@@ -21,7 +21,7 @@ from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment, prepar
 from ckd_plugins.host.features import side_features
 from ckd_plugins.host.protocol import protocol, reads_features
 from ckd_plugins.host.trees import tree_defaults
-from ckd_plugins.host.zoo import model_class, recbole_folder
+from ckd_plugins.host.zoo import model_class, recbole_folder, shipped_settings
 
 __all__ = ["DatasetPath", "build_config", "find_dataset"]
 
@@ -136,11 +136,9 @@ def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) 
     """Settings without which RecBole's defaults do not run on this model and dataset."""
     kind = cls.type.name
     filled: dict[str, Any] = tree_defaults(model) if kind == "DECISIONTREE" else {}
-    if kind == "SEQUENTIAL" and not hasattr(cls, "input_type") and "train_neg_sample_args" not in given:
-        own = Path(recbole_folder(), "properties", "model", f"{model}.yaml")
-        properties = yaml.safe_load(own.read_text(encoding="utf-8")) if own.is_file() else {}
-        if given.get("loss_type", (properties or {}).get("loss_type")) == "CE":
-            filled["train_neg_sample_args"] = None
+    loss_decides = kind == "SEQUENTIAL" and not hasattr(cls, "input_type") and "train_neg_sample_args" not in given
+    if loss_decides and given.get("loss_type", shipped_settings(model).get("loss_type")) == "CE":
+        filled["train_neg_sample_args"] = None
     if "benchmark_filename" in given:  # the user's own split, of files that are not known here
         return filled
     columns = given.get("load_col")

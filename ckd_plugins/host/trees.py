@@ -6,16 +6,14 @@ by predicting every pair of a user and an item.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ckd_plugins.host.zoo import recbole_folder
+from ckd_plugins.host.zoo import shipped_settings
 
 __all__ = ["is_tree", "nodes", "scores", "tree_defaults"]
 
@@ -28,8 +26,7 @@ def tree_defaults(name: str) -> dict[str, Any]:
 
     ``Config`` looks for ``properties/model/LightGBM.yaml``; the file is called ``lightgbm.yaml``.
     """
-    path = Path(recbole_folder(), "properties", "model", f"{name.lower()}.yaml")
-    found: dict[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    found = shipped_settings(name.lower())
     # The threshold is misspelt there, so that one-hot columns have none.
     if "token_num_threhold" in found:
         found["token_num_threshold"] = found.pop("token_num_threhold")

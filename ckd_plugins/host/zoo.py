@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ckd_plugins.errors import EnvironmentProblem, PluginError, UnknownNameError
 from ckd_plugins.host.compat import anomaly_mode_kept, prepare
 
@@ -24,6 +26,7 @@ __all__ = [
     "register_student",
     "registered_defaults",
     "registered_students",
+    "shipped_settings",
 ]
 
 _PACKAGES = {
@@ -51,6 +54,12 @@ def recbole_folder() -> Path:
     if spec is None or spec.origin is None:
         raise EnvironmentProblem("recbole is installed but has no files; run 'ckd doctor --fix'")
     return Path(spec.origin).parent
+
+
+def shipped_settings(stem: str) -> dict[str, Any]:
+    """What RecBole's own YAML of a model says, by the file's name; empty where there is none."""
+    path = recbole_folder() / "properties" / "model" / f"{stem}.yaml"
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
 @cache
