@@ -19,6 +19,7 @@ __all__ = [
     "full_sort_is_own",
     "loss_arguments",
     "loss_method",
+    "make_ready",
     "refusal",
     "require_student",
     "scores_pairs",
@@ -92,6 +93,12 @@ def loss_arguments(model: Any) -> dict[str, Any]:
     parameters = list(inspect.signature(getattr(type(model), loss_method(model))).parameters.values())[2:]
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {p.name: False for p in parameters if p.default is inspect.Parameter.empty and p.kind in named}
+
+
+def make_ready(model: Any) -> None:
+    """Do what a model's trainer does before an epoch and its loss cannot do without: NCL's loss reads its clusters."""
+    if getattr(model, "user_2cluster", 0) is None:
+        model.e_step()
 
 
 def trains_ranking(model: Any) -> bool:

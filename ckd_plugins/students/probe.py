@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ckd_plugins.students.families import full_sort_is_own, loss_arguments, loss_method, require_student
+from ckd_plugins.students.families import full_sort_is_own, loss_arguments, loss_method, make_ready, require_student
 from ckd_plugins.students.memory import saved_for_backward
 from ckd_plugins.students.readers.base import Catalogue, Link, Reader, gather, per_row, select
 from ckd_plugins.students.readers.pointwise import expand
@@ -197,8 +197,7 @@ class Probe:
         with preserved(self.model), without_caches(self.model), _moved_constants(self.model):
             self.model.train()  # SGL samples the graphs of its loss here
             self.model.train(training)
-            if getattr(self.model, "user_2cluster", 0) is None:
-                self.model.e_step()  # NCL's trainer clusters before an epoch, and its loss reads the clusters
+            make_ready(self.model)
             with torch.enable_grad():
                 yield
 

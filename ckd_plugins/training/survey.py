@@ -23,7 +23,7 @@ from ckd_plugins.host.upstream import MENDED
 from ckd_plugins.registry import Registry
 from ckd_plugins.students.attachment import attach
 from ckd_plugins.students.choose import examine
-from ckd_plugins.students.families import family, loss_arguments, loss_method, refusal
+from ckd_plugins.students.families import family, loss_arguments, loss_method, make_ready, refusal
 from ckd_plugins.students.probe import Probe
 from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.rows import RowSource
@@ -114,8 +114,7 @@ def _measure(model: Any, reader: Reader, probe: Probe, rows: RowSource | None) -
     loss = _Push()
     with preserved(model), _counted(model, calls):
         model.train()
-        if getattr(model, "user_2cluster", 0) is None:
-            model.e_step()
+        make_ready(model)
         calls.clear()
         with attach(model, loss, reader, rows=rows):
             loss.calls = calls
