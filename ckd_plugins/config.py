@@ -190,6 +190,16 @@ class Speed(_Section):
     """Cut each batch to its longest sequence, for models of which a check finds that it changes nothing."""
     bucket: Flag = True
     """Draw rows of similar length into one batch. Which rows share a batch changes, and with it in-batch candidates."""
+    dataset: Flag = True
+    """Read, augment and split the data by whole arrays; histories are put together when a batch is made. Same rows."""
+    layers: Flag = True
+    """Compute transformer layers by fused operations, and the last one only for the position that is read."""
+    dropout: Flag = True
+    """Draw dropout masks from random bits, four elements a number: as many zeros as torch's, at other places."""
+    sparse: Flag = True
+    """Multiply by the adjacency matrix of a graph without looking its layout up anew each time."""
+    ranking: Flag = True
+    """Rank as many users at a time as memory allows, and look only at what the metrics need: the same metrics."""
 
 
 class CkdConfig(_Section):
