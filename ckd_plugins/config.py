@@ -196,6 +196,8 @@ class Speed(_Section):
     """Compute transformer layers by fused operations, and the last one only for the position that is read."""
     dropout: Flag = True
     """Draw dropout masks from random bits, four elements a number: as many zeros as torch's, at other places."""
+    softmax: Flag = True
+    """Work a softmax loss over the catalogue in chunks of rows: its logits never exist as a whole."""
     sparse: Flag = True
     """Multiply by the adjacency matrix of a graph without looking its layout up anew each time."""
     ranking: Flag = True

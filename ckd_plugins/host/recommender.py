@@ -14,13 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ckd_plugins.config import Speed
 from ckd_plugins.host import trees
 from ckd_plugins.host.compat import clean_environment
 from ckd_plugins.host.data import ROW_FIELD, Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
+from ckd_plugins.host.loaders import trim_batches
 from ckd_plugins.host.models import build_model
+from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.rows import item_tokens, user_tokens
 from ckd_plugins.host.settings import DatasetPath, build_config
+from ckd_plugins.host.speed.model import speed_up
 from ckd_plugins.host.stages import build_pretrained
 from ckd_plugins.host.trainer import EpochWatcher, build_trainer, close_trainer
 from ckd_plugins.host.zoo import model_class
@@ -90,6 +94,10 @@ class Recommender:
             tree = trees.is_tree(made)
             if tree:  # a tree reads every column of an interaction
                 splits.train_dataset.inter_feat.interaction.pop(ROW_FIELD)
+            elif isinstance(made, torch.nn.Module):
+                with random_states_kept():
+                    speed_up(made, splits.train, config, Speed())
+                    trim_batches(splits.train, made, config)
             trainer = build_trainer(config, made, run_dir, watchers)
             stack.callback(close_trainer, trainer)
             trainer.fit(splits.train, splits.valid, verbose=False, saved=not tree, show_progress=False)

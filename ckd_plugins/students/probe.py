@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ckd_plugins.host.state import preserved, without_caches
 from ckd_plugins.students.families import full_sort_is_own, loss_arguments, loss_method, make_ready, require_student
 from ckd_plugins.students.memory import saved_for_backward
 from ckd_plugins.students.readers.base import Catalogue, Link, Reader, gather, per_row, select
 from ckd_plugins.students.readers.pointwise import expand
 from ckd_plugins.students.rows import positives
-from ckd_plugins.students.state import preserved, without_caches
 
 __all__ = ["Probe", "Verdict"]
 

@@ -14,6 +14,7 @@ from ckd_plugins.host.loaders import on_batch, rows_a_batch
 from ckd_plugins.host.models import parameter_count
 from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.settings import DatasetPath, build_config
+from ckd_plugins.host.speed.model import speed_up
 from ckd_plugins.host.stages import build_pretrained, stages_before
 from ckd_plugins.host.trainer import build_trainer, close_trainer
 from ckd_plugins.registry import Registry
@@ -68,6 +69,7 @@ def fit(
         handle = objective = reader = None
         check_order(student, material, config)
         with random_states_kept():
+            faster = speed_up(student, splits.train, host, config.speed)
             if config.teachers:
                 reader = choose_reader(student, splits, host, registry, subscription)
                 run.reader = reader.name
@@ -89,7 +91,7 @@ def fit(
         on_batch(splits.train, watcher.after_batch)
         trainer = build_trainer(host, student, run.directory, [watcher])
         stack.callback(close_trainer, trainer)
-        run.log("start", model=run.model, dataset=run.dataset, teachers=run.teachers, reader=run.reader)
+        run.log("start", model=run.model, dataset=run.dataset, teachers=run.teachers, reader=run.reader, speed=faster)
         registry.notify("ckd_before_fit", run=run)
         with seconds("fit"):
             best_score, best_result = _train(trainer, splits, saved, watcher)
@@ -116,6 +118,7 @@ def fit(
             "seconds": dict(seconds),
             "epochs": len(watcher.seconds),
             "parameters": parameter_count(student),
+            "speed": list(faster),
             "history": watcher.history,
             "config": config.model_dump(mode="json"),
             "seed": seed,

@@ -19,6 +19,7 @@ from ckd_plugins.host.data import load_splits
 from ckd_plugins.host.needs import needs
 from ckd_plugins.host.settings import build_config
 from ckd_plugins.host.stages import build_pretrained
+from ckd_plugins.host.state import override, preserved
 from ckd_plugins.host.upstream import MENDED
 from ckd_plugins.registry import Registry
 from ckd_plugins.students.attachment import attach
@@ -27,7 +28,6 @@ from ckd_plugins.students.families import family, loss_arguments, loss_method, m
 from ckd_plugins.students.probe import Probe
 from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.rows import RowSource
-from ckd_plugins.students.state import override, preserved
 from ckd_plugins.students.table import StudentRow
 from ckd_plugins.students.zoo.positions import AllPositions
 from ckd_plugins.training.material import gather

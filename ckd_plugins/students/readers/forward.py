@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from ckd_plugins.host.state import override
 from ckd_plugins.students.readers.base import Reader
-from ckd_plugins.students.state import override
 
 __all__ = ["Call", "ForwardReader", "recorded"]
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ckd_plugins.errors import StudentError
+from ckd_plugins.host.state import forked_rng, frozen_statistics, without_caches
 from ckd_plugins.students.readers.base import Catalogue, Link, Reader, invert, select, size
 from ckd_plugins.students.readers.forward import recorded
-from ckd_plugins.students.state import forked_rng, frozen_statistics, without_caches
 
 __all__ = ["ExpandedRows", "expand"]
 

@@ -8,10 +8,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from ckd_plugins.errors import StudentError
+from ckd_plugins.host.state import forked_rng, override, without_caches
 from ckd_plugins.students.families import full_sort_is_own
 from ckd_plugins.students.readers.base import Catalogue, Link, gather, invert
 from ckd_plugins.students.readers.forward import ForwardReader
-from ckd_plugins.students.state import forked_rng, override, without_caches
 
 __all__ = ["Replay"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ckd_plugins.host.state import forked_rng, frozen_statistics, without_caches
 from ckd_plugins.students.families import full_sort_is_own
 from ckd_plugins.students.readers.base import Catalogue, Link, Reader, gather, invert, select, size
-from ckd_plugins.students.state import forked_rng, frozen_statistics, without_caches
 
 __all__ = ["SecondPass"]
 

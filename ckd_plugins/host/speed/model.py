@@ -1,0 +1,46 @@
+"""The speed-ups of a model instance, each tried on the model itself before it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ckd_plugins.config import Speed
+from ckd_plugins.host.loaders import row_lengths
+from ckd_plugins.host.speed.check import Undo, applied, shortest_and_longest
+from ckd_plugins.host.speed.dropout import cheap_dropout
+from ckd_plugins.host.speed.layers import fuse_activations, last_position_only
+from ckd_plugins.host.speed.softmax import defer_logits
+
+__all__ = ["speed_up"]
+
+
+def speed_up(model: Any, loader: Any, config: Any, speed: Speed) -> tuple[str, ...]:
+    """Make an instance faster, where that changes neither its loss nor its gradients.
+
+    Class, parameters and ``state_dict`` stay; what is replaced are methods of the instance and of its modules. In
+    evaluation mode a change must leave loss and gradients of a few rows as they are, or it is undone.
+
+    Args:
+        model: a RecBole model instance.
+        loader: its train loader.
+        config: its RecBole config.
+        speed: which changes are wanted.
+
+    Returns:
+        The names of those made, as the settings of ``ckd.speed`` have them.
+    """
+    inner = getattr(loader, "general_dataloader", loader)
+    lengths = row_lengths(inner._dataset, config)
+    changes: list[tuple[str, Callable[[], Undo | None]]] = []
+    if lengths is not None and len(lengths):
+        rows = shortest_and_longest(lengths)
+        if speed.layers:
+            changes += [("layers", lambda: fuse_activations(model)), ("layers", lambda: last_position_only(model))]
+        if speed.softmax:
+            changes.append(("softmax", lambda: defer_logits(model, inner._dataset.item_num)))
+    made = [name for name, change in changes if applied(change, model, lambda: inner.collate_fn(rows))]
+    # Not before the checks: in evaluation mode dropout does nothing, before and after.
+    if speed.dropout and cheap_dropout(model) is not None:
+        made.append("dropout")
+    return tuple(dict.fromkeys(made))
