@@ -52,7 +52,8 @@ def read_teachers(signals: Sequence[Signal], rows: Tensor, chosen: Candidates, d
     for k, signal in enumerate(signals):
         known[k] = signal.known(rows)
         torch.div(signal.scores(rows, items).to(logits), signal.temperature, out=logits[k])
-        logits[k].masked_fill_(~known[k].unsqueeze(-1), 0.0)
+        if not bool(known[k].all()):
+            logits[k].masked_fill_(~known[k].unsqueeze(-1), 0.0)
         of_items.append(signal.known_items(items, rows))
     if chosen.mask is None and bool(torch.stack([seen.all() for seen in of_items]).all()):
         return Reading(logits=logits, known=known, target=chosen.target, mask=None, student_mask=None)

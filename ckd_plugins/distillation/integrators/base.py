@@ -17,6 +17,9 @@ from ckd_plugins.distillation.target import Target
 
 __all__ = ["Integrator", "Opinions"]
 
+_TAIL = 1e-30
+"""Smallest mean probability whose logarithm is taken of it rather than summed up in log space."""
+
 
 @dataclass(frozen=True)
 class Opinions:
@@ -82,12 +85,12 @@ class Integrator(nn.Module):
             known=known,
             target=target,
             confidence=confidence(probs, log_probs, known, target, mask),
-            consistency=consistency(probs, known),
+            consistency=consistency(probs, known, log_probs),
         )
         weights, gate = self.weigh(opinions)
         row_known = known.any(dim=0)
         return Target(
-            log_probs=_pool(log_probs, weights, row_known),
+            log_probs=_pool(probs, log_probs, weights, row_known),
             gate=gate.masked_fill(~row_known, 0.0),
             weights=weights,
             confidence=opinions.confidence,
@@ -108,11 +111,22 @@ class Integrator(nn.Module):
         return replace(result, gate=normalize_gate(result.gate, known.any(dim=0)))
 
 
-def _pool(log_probs: Tensor, weights: Tensor, row_known: Tensor) -> Tensor:
-    """Log of the weighted mean, in log space: tails below float32's smallest number keep their order."""
-    if log_probs.shape[0] == 1:
+def _pool(probs: Tensor, log_probs: Tensor, weights: Tensor, row_known: Tensor) -> Tensor:
+    """Log of the weighted mean ``[B, C]``.
+
+    Taken in log space where a mean would fall below what single precision holds: tails keep their order.
+    """
+    if len(log_probs) == 1:
         pooled = log_probs[0]
     else:
-        log_weights = torch.where(weights > 0, weights.clamp_min(torch.finfo(weights.dtype).tiny).log(), LOG_ZERO)
-        pooled = torch.logsumexp(log_probs + log_weights.unsqueeze(-1), dim=0)
+        mean = torch.mul(probs[0], weights[0].unsqueeze(-1))
+        for p, w in zip(probs[1:], weights[1:], strict=True):
+            mean.addcmul_(p, w.unsqueeze(-1))
+        if weights.requires_grad or float(mean.min()) < _TAIL:
+            log_weights = torch.where(weights > 0, weights.clamp_min(torch.finfo(weights.dtype).tiny).log(), LOG_ZERO)
+            pooled = torch.logsumexp(log_probs + log_weights.unsqueeze(-1), dim=0)
+        else:
+            pooled = mean.log_()
+    if bool(row_known.all()):
+        return pooled
     return torch.where(row_known.unsqueeze(-1), pooled, -math.log(log_probs.shape[-1]))

@@ -30,8 +30,9 @@ def confidence(probs: Tensor, log_probs: Tensor, known: Tensor, target: Tensor, 
         ``[K, B]`` in [0, 1], 0 where the teacher does not know the row.
     """
     column = target.clamp_min(0).expand(probs.shape[0], -1).unsqueeze(-1)
-    of_target = probs.gather(-1, column).squeeze(-1)
-    value = torch.where(target >= 0, of_target, certainty(probs, log_probs, mask))
+    value = probs.gather(-1, column).squeeze(-1)
+    if bool((target < 0).any()):
+        value = torch.where(target >= 0, value, certainty(probs, log_probs, mask))
     return value.masked_fill(~known, 0.0)
 
 
@@ -55,7 +56,7 @@ def certainty(probs: Tensor, log_probs: Tensor, mask: Tensor | None = None) -> T
     return value.clamp(0.0, 1.0).masked_fill(count < 2, 0.0)
 
 
-def consistency(probs: Tensor, known: Tensor) -> Tensor:
+def consistency(probs: Tensor, known: Tensor, log_probs: Tensor | None = None) -> Tensor:
     r"""How close a teacher is to the mean of the others, by the Jensen-Shannon divergence (Lin, 1991).
 
     .. math::
@@ -69,33 +70,52 @@ def consistency(probs: Tensor, known: Tensor) -> Tensor:
     Args:
         probs: ``[K, B, C]``.
         known: bool ``[K, B]``.
+        log_probs: ``[K, B, C]``, finite, where they are at hand.
 
     Returns:
         ``[K, B]`` in [0, 1], 0 where the teacher does not know the row.
     """
-    teachers = probs.shape[0]
-    if teachers == 1:
+    if probs.shape[0] == 1:
         return known.to(probs.dtype)
-    counted = [probs[k].masked_fill(~known[k].unsqueeze(-1), 0.0) for k in range(teachers)]
-    if teachers == 2:  # the divergence is symmetric: once is enough
-        divergence = _jensen_shannon(counted[0], counted[1])
-        divergences = torch.stack([divergence, divergence])
-    else:
-        others = (known.sum(dim=0) - 1).clamp_min(1).unsqueeze(-1)
-        rests = [sum(counted[:k] + counted[k + 1 :], torch.zeros_like(counted[k])) / others for k in range(teachers)]
-        divergences = torch.stack([_jensen_shannon(p, rest) for p, rest in zip(counted, rests, strict=True)])
+    divergences = _from_the_rest(probs, log_probs) if bool(known.all()) else _from_the_known(probs, known)
     value = (1.0 - divergences / math.log(2.0)).clamp(0.0, 1.0)
     alone = known.sum(dim=0) == 1
     return value.masked_fill(alone, 1.0).masked_fill(~known, 0.0)
+
+
+def _from_the_rest(probs: Tensor, log_probs: Tensor | None) -> Tensor:
+    """Divergence ``[K, B]`` of each of ``K`` distributions from the mean of all the others.
+
+    Logarithms are the dearest part of a batch's distillation on a processor, so none is taken twice, and the means'
+    denominators come after the sums: with :math:`S = \\sum_m p^m` and :math:`n = K - 1`, the mean of the others is
+    :math:`(S - p^k) / n`, and half way to it lies :math:`((n - 1) p^k + S) / 2n`.
+    """
+    n = len(probs) - 1
+    own = torch.stack([_entropy(p) for p in probs]) if log_probs is None else -(probs * log_probs).sum(dim=-1)
+    if n == 1:  # the divergence is symmetric: once is enough
+        half = _entropy(probs[0] + probs[1]) / 2 + math.log(2.0)
+        return (half - own.mean(dim=0)).expand(2, -1)
+    total = probs.sum(dim=0)
+    rest = torch.stack([_entropy(total - p) for p in probs]) / n + math.log(n)
+    half = torch.stack([_entropy(torch.add(total, p, alpha=n - 1)) for p in probs]) / (2 * n) + math.log(2 * n)
+    return half - (own + rest) / 2
+
+
+def _from_the_known(probs: Tensor, known: Tensor) -> Tensor:
+    """The same where a row's mean is of those only that know it."""
+    counted = [p.masked_fill(~k.unsqueeze(-1), 0.0) for p, k in zip(probs, known, strict=True)]
+    others = (known.sum(dim=0) - 1).clamp_min(1).unsqueeze(-1)
+    rests = [sum(counted[:k] + counted[k + 1 :], torch.zeros_like(counted[k])) / others for k in range(len(counted))]
+    return torch.stack([_jensen_shannon(p, rest) for p, rest in zip(counted, rests, strict=True)])
 
 
 def _jensen_shannon(p: Tensor, m: Tensor) -> Tensor:
     return _entropy((p + m) / 2) - (_entropy(p) + _entropy(m)) / 2
 
 
-def _entropy(probs: Tensor) -> Tensor:
+def _entropy(masses: Tensor) -> Tensor:
     # Four times as fast as torch.special.entr on a CPU, where this is the dearest part of a batch.
-    return -(probs * probs.clamp_min(torch.finfo(probs.dtype).tiny).log()).sum(dim=-1)
+    return -masses.clamp_min(torch.finfo(masses.dtype).tiny).log_().mul_(masses).sum(dim=-1)
 
 
 def softmax_over_known(score: Tensor, known: Tensor, gamma: float) -> Tensor:
