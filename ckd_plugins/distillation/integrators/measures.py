@@ -84,10 +84,10 @@ def consistency(probs: Tensor, known: Tensor, log_probs: Tensor | None = None) -
 
 
 def _from_the_rest(probs: Tensor, log_probs: Tensor | None) -> Tensor:
-    """Divergence ``[K, B]`` of each of ``K`` distributions from the mean of all the others.
+    r"""Divergence ``[K, B]`` of each of ``K`` distributions from the mean of all the others.
 
     Logarithms are the dearest part of a batch's distillation on a processor, so none is taken twice, and the means'
-    denominators come after the sums: with :math:`S = \\sum_m p^m` and :math:`n = K - 1`, the mean of the others is
+    denominators come after the sums: with :math:`S = \sum_m p^m` and :math:`n = K - 1`, the mean of the others is
     :math:`(S - p^k) / n`, and half way to it lies :math:`((n - 1) p^k + S) / 2n`.
     """
     n = len(probs) - 1
