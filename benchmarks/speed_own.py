@@ -1,0 +1,112 @@
+"""A run of this package, a step at a time, with the speed-ups that every run has; commands as ``speed_stock.py``."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from speed_stock import serve
+
+TEACHERS = (
+    {"name": "unisrec", "finetune_epochs": 1},
+    {"name": "vqrec", "finetune_epochs": 1},
+    {"name": "recbole", "model": "ItemKNN"},
+)
+"""What their knowledge is worth is no question here: an epoch, so that they are soon there. The sizes are their own."""
+
+
+class Worker:
+    """A model prepared as ``distill`` prepares it; plain, or with teachers."""
+
+    def __init__(
+        self,
+        model: str,
+        dataset: str,
+        settings: dict[str, Any],
+        teachers: bool = False,
+        ckd: dict[str, Any] | None = None,
+    ) -> None:
+        from ckd_plugins.config import CkdConfig
+        from ckd_plugins.host.data import load_splits
+        from ckd_plugins.host.journal import recbole_log
+        from ckd_plugins.host.models import build_model
+        from ckd_plugins.host.settings import build_config, find_dataset
+        from ckd_plugins.host.speed.model import speed_up
+        from ckd_plugins.host.trainer import build_trainer
+        from ckd_plugins.registry import get_registry
+        from ckd_plugins.training.material import gather
+        from ckd_plugins.training.ordering import order_rows
+        from ckd_plugins.training.subscribe import subscribe
+
+        folder = Path(tempfile.mkdtemp(prefix="ckd-speed-"))
+        self._open = ExitStack()
+        self._open.enter_context(recbole_log(folder))
+        self._registry = get_registry()
+        chosen: dict[str, Any] = {"teachers": list(TEACHERS), "curriculum": True} if teachers else {}
+        self._ckd = CkdConfig.parse({**chosen, **(ckd or {})})
+        self._student = subscribe(model, self._registry)
+        found = find_dataset(dataset)
+        self._config = build_config(self._student.model, found, settings, folder, defaults=self._student.defaults)
+        started = time.perf_counter()
+        self._splits = load_splits(self._config, self._ckd.speed)
+        self.data_seconds = time.perf_counter() - started
+        self.model = build_model(self._config, self._splits)
+        self.faster = speed_up(self.model, self._splits.train, self._config, self._ckd.speed)
+        material = gather(self._splits, self._config, found, self._ckd.text.fields)
+        signals = self._teach(material) if teachers else []
+        self._order = order_rows(self.model, self._splits, material, signals, self._ckd, self._config, self._registry)
+        if teachers:
+            self._distil(material, signals)
+        self.trainer = build_trainer(self._config, self.model, folder, [], self._ckd.speed)
+        self.trainer.eval_collector.data_collect(self._splits.train)
+        self.epochs = 0
+
+    def _teach(self, material: Any) -> list[Any]:
+        from ckd_plugins.training.progress import Silent
+        from ckd_plugins.training.teaching import teach
+
+        seed = int(self._config["seed"])
+        taught = [teach(c, material, [], self._ckd, self._registry, Silent(), seed) for c in self._ckd.teachers]
+        return [one.signal for one in taught]
+
+    def _distil(self, material: Any, signals: list[Any]) -> None:
+        from ckd_plugins.host.loaders import rows_a_batch
+        from ckd_plugins.training.student import choose_reader, make_student
+
+        reader = choose_reader(self.model, self._splits, self._config, self._registry, self._student)
+        make_student(
+            self.model,
+            reader,
+            signals,
+            material,
+            self._ckd,
+            self._registry,
+            int(self._config["seed"]),
+            rows_a_batch(self._splits.train),
+            self._student,
+        )
+
+    def epoch(self, number: int | None = None) -> float:
+        """Train an epoch; ``number`` is the curriculum's. Without it all rows are in use. Seconds."""
+        if self._order is not None:
+            self._order.set_epoch(10**6 if number is None else number)
+        started = time.perf_counter()
+        self.trainer._train_epoch(self._splits.train, self.epochs)
+        self.epochs += 1
+        return time.perf_counter() - started
+
+    def evaluate(self) -> float:
+        """Rank the validation rows; seconds."""
+        for cache in ("restore_user_e", "restore_item_e"):
+            if hasattr(self.model, cache):
+                setattr(self.model, cache, None)
+        started = time.perf_counter()
+        self.metrics = self.trainer.evaluate(self._splits.valid, load_best_model=False)
+        return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    serve(Worker)
