@@ -38,7 +38,8 @@ class _Groups:
     @property
     def place(self) -> Rows:
         """``[N]`` each row's place within its group."""
-        return np.arange(len(self.order)) - self.spread(np.cumsum(self.size) - self.size)
+        before: Rows = self.spread(np.cumsum(self.size) - self.size)
+        return np.arange(len(self.order)) - before
 
     def parts(self, part: NDArray[Any], number: int) -> list[Rows]:
         """The rows of each part, given ``[N]`` which part a row (in :attr:`order`) belongs to."""
@@ -71,9 +72,9 @@ def split_by_ratio(self: Any, ratios: Sequence[float], group_by: str | None = No
         return _copies(self, [np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
     groups = _Groups.by(self.inter_feat[group_by].numpy())
     sizes, which = np.unique(groups.size, return_inverse=True)
-    ends = np.array([self._calcu_split_ids(tot=int(size), ratios=ratios) for size in sizes])
+    bounds = np.array([self._calcu_split_ids(tot=int(size), ratios=ratios) for size in sizes])
     place, part = groups.place, np.zeros(len(groups.order), np.int64)
-    for end in ends.reshape(len(sizes), len(ratios) - 1).T:
+    for end in bounds.reshape(len(sizes), len(ratios) - 1).T:
         part += place >= groups.spread(end[which])
     return _copies(self, groups.parts(part, len(ratios)))
 

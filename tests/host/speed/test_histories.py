@@ -74,8 +74,8 @@ def test_rows_are_taken_as_by_recbole(index: Callable[[], Any]) -> None:
 
 CHANGES: list[Callable[[Any], Any]] = [
     lambda inter: inter.sort("rating"),
-    lambda inter: inter.sort(["user_id", "rating"], ascending=[False, True]),
-    lambda inter: inter.sort("item_id_list", ascending=False),
+    lambda inter: inter.sort(["user_id", "rating"], ascending=[True, True]),
+    lambda inter: inter.sort("item_id_list"),
     lambda inter: (torch.manual_seed(4), inter.shuffle())[1],
     lambda inter: inter.drop("rating_list"),
     lambda inter: inter.add_prefix("neg_"),
