@@ -61,7 +61,7 @@ def make_full_sort_loader(self: Any, config: Any, dataset: Any, sampler: Any, sh
     if own.counts.max(initial=0) > 1:
         distinct = np.unique(own.keys(dataset.item_num)) // dataset.item_num
         self.uid2items_num = np.bincount(distinct, minlength=dataset.user_num)
-    self.uid_list = torch.from_numpy(np.unique(user))
+    self.uid_list = torch.from_numpy(np.flatnonzero(own.counts))
     self.user_df = dataset.join(Interaction({self.uid_field: self.uid_list}))
     self.sample_size = len(self.user_df)
     if shuffle:

@@ -8,7 +8,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["filter_by_inter_num"]
+from ckd_plugins.host.compat import prepare
+
+prepare()
+from recbole.data.dataset import Dataset  # noqa: E402
+
+__all__ = ["filter_by_inter_num", "filter_inter_by_user_or_item"]
+
+_stock = Dataset._filter_inter_by_user_or_item
+
+
+def filter_inter_by_user_or_item(self: Any) -> None:
+    """``Dataset._filter_inter_by_user_or_item``, which copies all interactions even where there is nothing to drop."""
+    if self.user_feat is not None or self.item_feat is not None:
+        _stock(self)
 
 
 def filter_by_inter_num(self: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ckd_plugins.host.compat import prepare
 from ckd_plugins.host.speed.csv import quick_csv
 from ckd_plugins.host.speed.evaluation import make_full_sort_loader
-from ckd_plugins.host.speed.filtering import filter_by_inter_num
+from ckd_plugins.host.speed.filtering import filter_by_inter_num, filter_inter_by_user_or_item
 from ckd_plugins.host.speed.histories import data_augmentation
 from ckd_plugins.host.speed.splitting import leave_one_out, split_by_ratio, time_based_split
 from ckd_plugins.host.speed.swap import swapped
@@ -24,6 +24,7 @@ __all__ = ["number_rows_by_range", "quick_loading"]
 
 _REPLACED: list[tuple[Any, str, Any]] = [
     (Dataset, "_filter_by_inter_num", filter_by_inter_num),
+    (Dataset, "_filter_inter_by_user_or_item", filter_inter_by_user_or_item),
     (Dataset, "leave_one_out", leave_one_out),
     (Dataset, "split_by_ratio", split_by_ratio),
     (Dataset, "time_based_split", time_based_split),
