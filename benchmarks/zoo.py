@@ -25,6 +25,7 @@ from gain import find, finished
 from pages import write_table
 
 from ckd_plugins import distill
+from ckd_plugins.config import Speed
 from ckd_plugins.host.data import load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.models import build_model
@@ -51,7 +52,7 @@ class Epochs:
         config = build_config(
             student.model, find_dataset(dataset), {**COMMON, "seed": seed}, folder, defaults=student.defaults
         )
-        self.splits = load_splits(config, arrays=not stock)
+        self.splits = load_splits(config, Speed(arrays=not stock, dataset=not stock))
         self.trainer = build_trainer(config, build_model(config, self.splits), folder, [])
         self.done = 0
         self.drawn = np.random.get_state(), torch.random.get_rng_state()

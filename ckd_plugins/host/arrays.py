@@ -13,27 +13,37 @@ import torch
 from numpy.typing import NDArray
 
 from ckd_plugins.host.compat import prepare
+from ckd_plugins.host.speed.used import UsedItems
 
 prepare()
 from recbole.data.interaction import Interaction  # noqa: E402
 from recbole.sampler import Sampler  # noqa: E402
 
-__all__ = ["accelerate"]
+__all__ = ["accelerate", "row_numbers"]
 
 
 class _Rows(Interaction):  # type: ignore[misc]
     """An ``Interaction`` that takes rows by ``index_select``."""
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, np.ndarray) and index.dtype != bool:
-            index = torch.from_numpy(index)
-        elif isinstance(index, list) and index and type(index[0]) is int:
-            index = torch.tensor(index)
-        if not isinstance(index, torch.Tensor) or index.dtype != torch.long or index.dim() != 1:
+        rows = row_numbers(index, len(self))
+        if rows is None:
             return super().__getitem__(index)
-        length = len(self)
-        index = torch.where(index < 0, index + length, index)  # as lists count from the end
-        return Interaction({name: values.index_select(0, index) for name, values in self.interaction.items()})
+        return Interaction({name: values.index_select(0, rows) for name, values in self.interaction.items()})
+
+
+def row_numbers(index: Any, length: int) -> torch.Tensor | None:
+    """``[B]`` which of so many rows an index of an ``Interaction`` stands for; ``None`` unless it is a list of numbers.
+
+    A mask, a slice or a single number is left to its reader.
+    """
+    if isinstance(index, np.ndarray) and index.dtype != bool:
+        index = torch.from_numpy(index)
+    elif isinstance(index, list) and index and type(index[0]) is int:
+        index = torch.tensor(index)
+    if not isinstance(index, torch.Tensor) or index.dtype != torch.long or index.dim() != 1:
+        return None
+    return torch.where(index < 0, index + length, index)  # as lists count from the end
 
 
 class _Used:
@@ -41,6 +51,9 @@ class _Used:
 
     def __init__(self, sampler: Any) -> None:
         self._sampler = sampler
+        if isinstance(sampler.used_ids, UsedItems):
+            self._pairs = sampler.used_ids.keys(sampler.item_num)
+            return
         counts = [len(items) for items in sampler.used_ids]
         items = np.fromiter((item for used in sampler.used_ids for item in used), np.int64, sum(counts))
         self._pairs = np.sort(np.repeat(np.arange(len(counts)), counts) * sampler.item_num + items)
@@ -75,5 +88,5 @@ def accelerate(loader: Any) -> None:
     if type(dataset.inter_feat) is Interaction:
         dataset.inter_feat = _Rows(dataset.inter_feat.interaction)
     sampler = getattr(inner, "_sampler", None)
-    if sampler is not None and type(sampler) is Sampler and isinstance(sampler.used_ids, np.ndarray):
+    if sampler is not None and type(sampler) is Sampler and isinstance(sampler.used_ids, np.ndarray | UsedItems):
         vars(sampler)["sample_by_key_ids"] = _Used(sampler).sample_by_key_ids

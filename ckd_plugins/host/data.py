@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ckd_plugins.config import Speed
 from ckd_plugins.errors import DataError
 from ckd_plugins.host.compat import clean_environment
 
@@ -16,6 +18,7 @@ __all__ = ["ROW_FIELD", "Splits", "is_windowed", "load_splits"]
 ROW_FIELD = "ckd_row"
 """Column of a training batch that holds each row's number in the training split."""
 _TIME = "ckd_time"
+_ALL = Speed()
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Splits:
         return self.train._dataset
 
 
-def load_splits(config: Any, *, arrays: bool = True) -> Splits:
+def load_splits(config: Any, speed: Speed = _ALL) -> Splits:
     """Load, filter and split the dataset of a config, in the order and with the seeds of ``run_recbole``.
 
     The row id is one more column of the training split's interactions. RecBole hands it through sampling and
@@ -43,7 +46,8 @@ def load_splits(config: Any, *, arrays: bool = True) -> Splits:
 
     Args:
         config: RecBole's config.
-        arrays: let the train loader work by arrays (:mod:`ckd_plugins.host.arrays`); its batches are the same.
+        speed: ``dataset`` lets RecBole load and split by arrays (:mod:`ckd_plugins.host.speed.loading`), ``arrays``
+            lets the train loader work by them (:mod:`ckd_plugins.host.arrays`); the batches are the same.
 
     Raises:
         DataError: a column is missing, or filtering left nothing to train on or to evaluate.
@@ -54,7 +58,11 @@ def load_splits(config: Any, *, arrays: bool = True) -> Splits:
 
     init_seed(config["seed"], config["reproducibility"])
     where = f"dataset {config['dataset']!r} ({config['data_path']})"
-    with clean_environment():
+    with clean_environment(), ExitStack() as stack:
+        if speed.dataset:
+            from ckd_plugins.host.speed.loading import quick_loading
+
+            stack.enter_context(quick_loading(config))
         try:
             dataset = create_dataset(config)
         except Exception as error:
@@ -78,7 +86,12 @@ def load_splits(config: Any, *, arrays: bool = True) -> Splits:
     for built in (dataset, train._dataset, valid._dataset, test._dataset) if keeps_time else ():
         _forget(built)
     features.interaction[ROW_FIELD] = torch.from_numpy(_row_ids(train._dataset, config))
-    if arrays:
+    if speed.dataset:
+        from ckd_plugins.host.speed.loading import number_rows_by_range
+
+        for loader in (train, valid, test):
+            number_rows_by_range(loader)
+    if speed.arrays:
         from ckd_plugins.host.arrays import accelerate
 
         accelerate(train)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ckd_plugins.host.data import Splits, is_windowed
@@ -62,14 +63,45 @@ def training_rows(splits: Splits, config: Any) -> TrainingRows:
     time = features[time_field].numpy() if time_field in features else splits.times
     list_field = config["ITEM_ID_FIELD"] + config["LIST_SUFFIX"]
     if list_field in features and config["ITEM_LIST_LENGTH_FIELD"] in features:
-        lists = features[list_field].numpy().astype(np.int32)
         lengths = features[config["ITEM_LIST_LENGTH_FIELD"]].numpy()
         if is_windowed(splits.train_dataset):
-            return _windows(user, item, lists, lengths)
-        return _sequential(user, item, time, lists, lengths)
+            return _windows(user, item, features[list_field].numpy().astype(np.int32), lengths)
+        return _sequential(user, item, time, _Lists(features, list_field), lengths)
     ordered = time is not None or config["eval_args"]["order"] == "TO"
     rows = _interactions(user, item, time) if ordered else _unordered(user, item)
     return _per_user(rows, splits.dataset.user_num) if _is_autoencoder(splits) else rows
+
+
+class _Lists:
+    """``[R, width]`` histories of a sequential model's rows, of which a few at a time are taken."""
+
+    def __init__(self, features: Any, field: str) -> None:
+        columns = features.interaction
+        # histories that are kept as slices must not all be put together here, to be taken apart again
+        self._taken = getattr(columns, "history", lambda name, rows: columns[name].index_select(0, rows))
+        self._field = field
+        self.width = self[np.arange(1)].shape[1]
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        taken: NDArray[np.int32] = self._taken(self._field, torch.from_numpy(rows)).numpy().astype(np.int32)
+        return taken
+
+    def joined(self, rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Histories of some rows, so much of each as it is long, one behind the other."""
+        within = np.arange(self.width)
+        parts = [self[rows[c]][within < lengths[c, None]] for c in _chunks(np.arange(len(rows)))]
+        return np.concatenate(parts)
+
+
+def _chunks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Few enough rows at a time that a table of their histories is small."""
+    return np.array_split(rows, len(rows) // 65536 + 1)
+
+
+def _spans(first: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers ``first[i] ... first[i] + lengths[i] - 1`` for each i."""
+    shift: NDArray[np.int64] = np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
+    return shift + np.arange(len(shift))
 
 
 def _order(user: NDArray[np.int64], time: NDArray[Any] | None, *more: NDArray[Any]) -> NDArray[np.int64]:
@@ -113,29 +145,28 @@ def _sequential(
     user: NDArray[np.int64],
     item: NDArray[np.int32],
     time: NDArray[Any] | None,
-    lists: NDArray[np.int32],
+    lists: _Lists,
     lengths: NDArray[np.int64],
 ) -> TrainingRows:
     order = _order(user, time, lengths)
     users, offsets = _blocks(user[order])
     heads = order[offsets[:-1]]
-    head_length = lengths[heads]
+    head_length = lengths[heads].astype(np.int64)
     shift = np.concatenate([[0], np.cumsum(head_length)]).astype(np.int64)
     flat = np.empty(len(item) + int(shift[-1]), np.int32)
     block = np.repeat(np.arange(len(users)), np.diff(offsets))
     position = np.arange(len(item)) + shift[block + 1]  # of each ordered row's target in flat
     flat[position] = item[order]
     new_offsets = offsets + shift
-    for u, head in enumerate(heads):  # what a user's first row has seen before its target
-        flat[new_offsets[u] : new_offsets[u] + head_length[u]] = lists[head, : head_length[u]]
+    # what a user's first row has seen before its target
+    flat[_spans(new_offsets[:-1], head_length)] = lists.joined(heads, head_length)
     start, stop = np.empty(len(item), np.int64), np.empty(len(item), np.int64)
     start[order], stop[order] = new_offsets[block], position
-    foreign = ~_same_history(flat, start, stop, lists, lengths)
-    extra = [lists[r, : lengths[r]] for r in np.flatnonzero(foreign)]
-    if extra:
-        ends = len(flat) + np.cumsum([len(e) for e in extra])
-        start[foreign], stop[foreign] = ends - [len(e) for e in extra], ends
-        flat = np.concatenate([flat, *extra])
+    foreign = np.flatnonzero(~_same_history(flat, start, stop, lists, lengths))
+    if len(foreign):
+        ends = len(flat) + np.cumsum(lengths[foreign])
+        start[foreign], stop[foreign] = ends - lengths[foreign], ends
+        flat = np.concatenate([flat, lists.joined(foreign, lengths[foreign])])
     return TrainingRows(flat, start, stop, item, user, users, new_offsets)
 
 
@@ -161,14 +192,14 @@ def _same_history(
     flat: NDArray[np.int32],
     start: NDArray[np.int64],
     stop: NDArray[np.int64],
-    lists: NDArray[np.int32],
+    lists: _Lists,
     lengths: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
     """Whether the last ``lengths`` items of each slice are the row's own list, and nothing was cut before the cap."""
-    cap = lists.shape[1]
+    cap = lists.width
     same: NDArray[np.bool_] = (stop - start == lengths) | ((lengths == cap) & (stop - start > cap))
     columns = np.arange(cap)
-    for chunk in np.array_split(np.arange(len(stop)), max(1, len(stop) // 65536)):
+    for chunk in _chunks(np.arange(len(stop))):
         n = lengths[chunk, None]
         index = np.clip(stop[chunk, None] - n + columns, 0, len(flat) - 1)
         same[chunk] &= ((flat[index] == lists[chunk]) | (columns >= n)).all(axis=1)

@@ -17,6 +17,8 @@ from ckd_plugins.host.compat import prepare
 prepare()
 from recbole.data.dataset import SequentialDataset  # noqa: E402
 
+from ckd_plugins.host.speed.histories import take_rows  # noqa: E402
+
 __all__ = ["WindowDataset", "window_ends"]
 
 
@@ -46,7 +48,7 @@ class WindowDataset(SequentialDataset):  # type: ignore[misc]
         features = train.inter_feat
         lengths = features[self.item_list_length_field].numpy()
         kept = window_ends(features[self.uid_field].numpy(), lengths)
-        return [train.copy(features[kept]), *others]
+        return [train.copy(take_rows(features, kept)), *others]
 
 
 def window_ends(users: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -61,7 +61,7 @@ def fit(
         host = build_config(subscription.model, dataset, settings, run.directory, defaults=defaults)
         seed = int(host["seed"])
         with seconds("data"), reporter.task(f"read {dataset.name}", 2) as advance:
-            splits = load_splits(host, arrays=config.speed.arrays)
+            splits = load_splits(host, config.speed)
             advance(1, "")
             material = gather(splits, host, dataset, config.text.fields)
             advance(2, f"{len(splits.train_dataset)} train rows")

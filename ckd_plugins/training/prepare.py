@@ -62,7 +62,7 @@ def prepare_teachers(
     with tempfile.TemporaryDirectory(prefix="ckd-") as scratch, recbole_log(Path(scratch)):
         given = {"eval_args": _PROTOCOL, "metrics": ["Recall", "NDCG"], "valid_metric": "NDCG@10", **settings}
         host = build_config(_ALL_PREFIXES, found, given, Path(scratch))
-        splits = load_splits(host)
+        splits = load_splits(host, config.speed)
         material = gather(splits, host, found, config.text.fields)
         pretraining = read_pretraining(config, host, data_path)
         refuse_leaks(splits, host, pretraining)

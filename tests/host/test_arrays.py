@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from ckd_plugins.config import Speed
 from ckd_plugins.host.arrays import _Rows, accelerate
 from ckd_plugins.host.data import load_splits
 from ckd_plugins.host.settings import build_config, find_dataset
@@ -27,7 +28,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 def epoch(name: str, settings: dict[str, Any], folder: Path, arrays: bool) -> list[dict[str, torch.Tensor]]:
     given = {"user_inter_num_interval": "[20,30]", "MAX_ITEM_LIST_LENGTH": 10, "train_batch_size": 256, **settings}
     config = build_config(name, find_dataset("ml-100k"), given, folder)
-    splits = load_splits(config, arrays=arrays)
+    splits = load_splits(config, Speed(arrays=arrays))
     return [dict(batch.interaction) for _ in range(2) for batch in splits.train]
 
 
@@ -70,7 +71,7 @@ def test_rows_are_taken_as_by_recbole(index: Callable[[], Any]) -> None:
 def test_an_unknown_user_is_told_in_recboles_words(tmp_path: Path) -> None:
     """Negatives for a user that does not exist, drawn without a word."""
     config = build_config("BPR", find_dataset("ml-100k"), {"user_inter_num_interval": "[20,30]"}, tmp_path)
-    splits = load_splits(config, arrays=False)
+    splits = load_splits(config, Speed(arrays=False))
     accelerate(splits.train)
     with pytest.raises(ValueError, match=r"user_id .* not exist"):
         splits.train._sampler.sample_by_user_ids(np.array([10**6]), np.array([1]), 1)
