@@ -38,7 +38,9 @@ def loss_and_gradients(model: Any, batch: Callable[[], Any]) -> list[Tensor]:
     return [total.detach(), *(g.detach() for g in dense)]
 
 
-def applied(change: Callable[[], Undo | None], model: Any, batch: Callable[[], Any]) -> bool:
+def applied(
+    change: Callable[[], Undo | None], model: Any, batch: Callable[[], Any], used: Callable[[], bool] = lambda: True
+) -> bool:
     """Make a change to a model if its loss and gradients stay what they are; undo it otherwise.
 
     Losses must agree to one part in a million, gradients, parameter by parameter, to one in ten thousand of their
@@ -48,6 +50,7 @@ def applied(change: Callable[[], Undo | None], model: Any, batch: Callable[[], A
         change: makes it and says how it is undone, or returns ``None`` where it does not apply.
         model: the instance.
         batch: makes a batch of a few rows.
+        used: whether the change was of any use there; one that was not is undone, too.
     """
     undo: Undo | None = None
     try:
@@ -58,7 +61,7 @@ def applied(change: Callable[[], Undo | None], model: Any, batch: Callable[[], A
         after = loss_and_gradients(model, batch)
     except FAILURES:
         after = []
-    if after and all(_same(a, b) for a, b in zip(before, after, strict=True)):
+    if after and all(_same(a, b) for a, b in zip(before, after, strict=True)) and used():
         return True
     if undo is not None:
         undo()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ckd_plugins.config import Speed
 from ckd_plugins.host.loaders import row_lengths
-from ckd_plugins.host.speed.check import Undo, applied, shortest_and_longest
+from ckd_plugins.host.speed.check import applied, shortest_and_longest
 from ckd_plugins.host.speed.dropout import cheap_dropout
 from ckd_plugins.host.speed.layers import fuse_activations, last_position_only
-from ckd_plugins.host.speed.softmax import defer_logits
+from ckd_plugins.host.speed.softmax import defer_logits, defers
 
 __all__ = ["speed_up"]
 
@@ -32,14 +32,19 @@ def speed_up(model: Any, loader: Any, config: Any, speed: Speed) -> tuple[str, .
     """
     inner = getattr(loader, "general_dataloader", loader)
     lengths = row_lengths(inner._dataset, config)
-    changes: list[tuple[str, Callable[[], Undo | None]]] = []
+    made: list[str] = []
     if lengths is not None and len(lengths):
         rows = shortest_and_longest(lengths)
-        if speed.layers:
-            changes += [("layers", lambda: fuse_activations(model)), ("layers", lambda: last_position_only(model))]
-        if speed.softmax:
-            changes.append(("softmax", lambda: defer_logits(model, inner._dataset.item_num)))
-    made = [name for name, change in changes if applied(change, model, lambda: inner.collate_fn(rows))]
+
+        def batch() -> Any:
+            return inner.collate_fn(rows)
+
+        for change in (fuse_activations, last_position_only) if speed.layers else ():
+            if applied(partial(change, model), model, batch):
+                made.append("layers")
+        defer = partial(defer_logits, model, inner._dataset.item_num)
+        if speed.softmax and applied(defer, model, batch, lambda: defers(model)):
+            made.append("softmax")
     # Not before the checks: in evaluation mode dropout does nothing, before and after.
     if speed.dropout and cheap_dropout(model) is not None:
         made.append("dropout")

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
-__all__ = ["Logits", "defer_logits", "linear_cross_entropy"]
+__all__ = ["Logits", "defer_logits", "defers", "linear_cross_entropy"]
 
 _CHUNK = 1 << 20
 """Logits at a time: 4 MiB in single precision."""
@@ -167,6 +167,7 @@ class _Deferring(TorchFunctionMode):
     def __init__(self, n_items: int) -> None:
         super().__init__()
         self._n_items = n_items
+        self.met = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.matmul and len(args) == 2 and not kwargs:
@@ -182,6 +183,7 @@ class _Deferring(TorchFunctionMode):
                 and x.requires_grad
                 and not torch.is_autocast_enabled(x.device.type)
             ):
+                self.met = True
                 return Logits.of(x, table)
         return func(*args, **(kwargs or {}))
 
@@ -192,10 +194,13 @@ class _DeferredLoss:
     def __init__(self, model: Any, n_items: int) -> None:
         self._own: Callable[..., Any] = model.calculate_loss
         self._n_items = n_items
+        self.met = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with _Deferring(self._n_items):
-            return self._own(*args, **kwargs)
+        with _Deferring(self._n_items) as mode:
+            found = self._own(*args, **kwargs)
+        self.met = self.met or mode.met
+        return found
 
 
 def defer_logits(model: Any, n_items: int) -> Callable[[], None] | None:
@@ -211,3 +216,9 @@ def defer_logits(model: Any, n_items: int) -> Callable[[], None] | None:
         return None
     vars(model)["calculate_loss"] = _DeferredLoss(model, n_items)
     return lambda: vars(model).pop("calculate_loss")
+
+
+def defers(model: Any) -> bool:
+    """Whether an instance's loss has met a product that it could defer."""
+    loss = vars(model).get("calculate_loss")
+    return isinstance(loss, _DeferredLoss) and loss.met

@@ -11,7 +11,7 @@ from torch import Tensor
 from ckd_plugins.host.speed.check import applied
 from ckd_plugins.host.speed.layers import fuse_activations, last_position_only
 
-READ_LAST = ["SASRec", "SASRecF", "FDSA", "GCSAN"]
+READ_LAST = ["SASRec", "SASRecF", "FDSA"]
 
 
 @pytest.mark.parametrize("model", READ_LAST)
