@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from speed_stock import serve
+from speed_stock import Part, serve
 
 TEACHERS = (
     {"name": "unisrec", "finetune_epochs": 1},
@@ -70,6 +70,7 @@ class Worker:
 
         seed = int(self._config["seed"])
         taught = [teach(c, material, [], self._ckd, self._registry, Silent(), seed) for c in self._ckd.teachers]
+        self._material, self._teachers = material, {one.name: one.teacher for one in taught}
         return [one.signal for one in taught]
 
     def _distil(self, material: Any, signals: list[Any]) -> None:
@@ -89,14 +90,20 @@ class Worker:
             self._student,
         )
 
-    def epoch(self, number: int | None = None) -> float:
-        """Train an epoch; ``number`` is the curriculum's. Without it all rows are in use. Seconds."""
+    def epoch(self, number: int | None = None, batches: int = 0) -> float:
+        """Train an epoch; seconds.
+
+        Args:
+            number: the curriculum's epoch; without it all rows are in use.
+            batches: stop after so many, and tell the seconds of a whole epoch: batches are shuffled.
+        """
         if self._order is not None:
-            self._order.set_epoch(10**6 if number is None else number)
+            self._order.set_epoch(10**6 + self.epochs if number is None else number)
+        train, total = self._splits.train, len(self._splits.train)
         started = time.perf_counter()
-        self.trainer._train_epoch(self._splits.train, self.epochs)
+        self.trainer._train_epoch(Part(train, batches) if batches else train, self.epochs)
         self.epochs += 1
-        return time.perf_counter() - started
+        return (time.perf_counter() - started) * total / min(batches or total, total)
 
     def evaluate(self) -> float:
         """Rank the validation rows; seconds."""
@@ -105,6 +112,20 @@ class Worker:
                 setattr(self.model, cache, None)
         started = time.perf_counter()
         self.metrics = self.trainer.evaluate(self._splits.valid, load_best_model=False)
+        return time.perf_counter() - started
+
+    def test(self) -> float:
+        """Rank the test rows by the student; seconds."""
+        started = time.perf_counter()
+        self.trainer.evaluate(self._splits.test, load_best_model=False)
+        return time.perf_counter() - started
+
+    def test_teacher(self, name: str) -> float:
+        """Rank the same rows by a teacher, its items' vectors included; seconds."""
+        from ckd_plugins.training.judging import judge_teacher
+
+        started = time.perf_counter()
+        judge_teacher(self._teachers[name], self._material, self._splits, self._config)
         return time.perf_counter() - started
 
 

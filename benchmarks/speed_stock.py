@@ -41,7 +41,7 @@ class Worker:
     def epoch(self, batches: int = 0) -> float:
         """Train an epoch, or so many of its batches (each costs the same); seconds of a whole epoch."""
         total = len(self.train)
-        part: Any = self.train if not batches else _Part(self.train, batches)
+        part: Any = self.train if not batches else Part(self.train, batches)
         started = time.perf_counter()
         self.trainer._train_epoch(part, self.epochs)
         spent = time.perf_counter() - started
@@ -68,7 +68,7 @@ class Worker:
         return (time.perf_counter() - started) * total / min(batches or total, total)
 
 
-class _Part:
+class Part:
     """The first batches of a loader."""
 
     def __init__(self, loader: Any, batches: int) -> None:
@@ -85,7 +85,7 @@ class _Part:
 
 
 def serve(make: Any) -> None:
-    """Answer commands: ``{"do": "epoch", ...}`` until the input ends."""
+    """Answer commands, ``{"do": "epoch", ...}`` or ``{"do": "memory"}``, until the input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # RecBole prints
     worker = make(**json.loads(sys.stdin.readline()))
@@ -93,7 +93,7 @@ def serve(make: Any) -> None:
     for line in sys.stdin:
         command = json.loads(line)
         do = command.pop("do")
-        seconds = getattr(worker, do)(**command)
+        seconds = None if do == "memory" else getattr(worker, do)(**command)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         metrics = {k: float(v) for k, v in (getattr(worker, "metrics", None) or {}).items()}
         print(json.dumps({"seconds": seconds, "peak_mb": peak, "metrics": metrics}), file=answers)

@@ -265,11 +265,11 @@ def zoo(_: str = "") -> str:
 def students(_: str = "") -> str:
     """What was measured of every model."""
     rows = [
-        (f"`{r.name}`", r.family.replace("_", " "), r.reader, str(r.passes or ""), r.calls,
+        (f"`{r.name}`", r.family.replace("_", " "), r.reader, str(r.passes or ""), r.calls, ", ".join(r.speed),
          ", ".join(f"`{n}`" if n.startswith(".") else n for n in r.needs), r.status, r.note)
         for r in read_table()
     ]  # fmt: skip
-    heads = ("model", "family", "reader", "passes", "calls", "needs", "status", "note")
+    heads = ("model", "family", "reader", "passes", "calls", "speed", "needs", "status", "note")
     return f"{summary(read_table())}\n\n{_table(heads, rows)}"
 
 

@@ -14,7 +14,7 @@ from ckd_plugins.students.table import StudentRow, read_table, summary
 
 __all__ = ["students"]
 
-_HEADS = ("model", "family", "reader", "passes", "calls", "needs", "status")
+_HEADS = ("model", "family", "reader", "passes", "calls", "speed", "needs", "status")
 
 
 @click.command()
@@ -31,6 +31,9 @@ def students(models: Sequence[str], family: str | None, notes: bool, as_json: bo
     PASSES is how often the rows of a batch go through the model in a distilled step, its own loss included. CALLS are
     those of forward, by the own loss and by reading: expanded rows make one more, of each row's candidates in the
     item's place, since other items are other rows to such a model.
+
+    SPEED names what makes the model faster, each found to leave its loss and gradients as they are (settings of
+    ckd.speed); what is not named would change it, or there is nothing to do.
     """
     registry = get_registry()
     rows = _measure(models, registry) if models else _known(registry)
@@ -76,5 +79,14 @@ def _measure(models: Sequence[str], registry: Registry) -> list[StudentRow]:
 
 def _cells(row: StudentRow, notes: bool) -> tuple[str, ...]:
     passes = str(row.passes) if row.is_student else ""
-    cells = (row.name, row.family.replace("_", " "), row.reader, passes, row.calls, ", ".join(row.needs), row.status)
+    cells = (
+        row.name,
+        row.family.replace("_", " "),
+        row.reader,
+        passes,
+        row.calls,
+        ", ".join(row.speed),
+        ", ".join(row.needs),
+        row.status,
+    )
     return (*cells, row.note) if notes else cells

@@ -33,6 +33,8 @@ class StudentRow:
     """Beside users, items and the order of interactions: files, item features, PyPI packages."""
     draws: bool = False
     """Whether it ranks with random numbers, so that two evaluations of the same weights differ."""
+    speed: tuple[str, ...] = ()
+    """Settings of ``ckd.speed`` that make it faster and were found to leave its loss and gradients as they are."""
     note: str = ""
     """Why the rows go through it twice, and what is worked round."""
 
@@ -50,7 +52,7 @@ class StudentRow:
 def read_table() -> list[StudentRow]:
     """The rows as last measured, by name."""
     rows = json.loads(TABLE.read_text(encoding="utf-8"))
-    return [StudentRow(**{**row, "needs": tuple(row["needs"])}) for row in rows]
+    return [StudentRow(**{**row, **{name: tuple(row[name]) for name in ("needs", "speed")}}) for row in rows]
 
 
 def write_table(rows: Iterable[StudentRow]) -> None:

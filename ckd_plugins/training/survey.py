@@ -14,10 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ckd_plugins.config import Speed
 from ckd_plugins.errors import StudentError
 from ckd_plugins.host.data import load_splits
+from ckd_plugins.host.loaders import trim_batches
 from ckd_plugins.host.needs import needs
 from ckd_plugins.host.settings import build_config
+from ckd_plugins.host.speed.model import speed_up
 from ckd_plugins.host.stages import build_pretrained
 from ckd_plugins.host.state import override, preserved
 from ckd_plugins.host.upstream import MENDED
@@ -68,6 +71,9 @@ def survey(name: str, folder: Path, registry: Registry) -> StudentRow:
     why = refusal(model)
     if why is not None:
         return replace(row, status=why)
+    speed = speed_up(model, splits.train, config, Speed())
+    if trim_batches(splits.train, model, config):
+        speed = ("trim", *speed)
     probe = make_probe(model, splits, config)
     if not probe.loss_reaches_parameters():
         return replace(row, status="its loss reaches no parameter")
@@ -89,6 +95,7 @@ def survey(name: str, folder: Path, registry: Registry) -> StudentRow:
         own_calls=own,
         extra_calls=extra,
         draws=draws,
+        speed=speed,
         note="; ".join(notes),
     )
 

@@ -21,7 +21,7 @@ def test_rows_survive_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A field that is lost on the way is reported as its default."""
     monkeypatch.setattr(table, "TABLE", tmp_path / "table.json")
     rows = [
-        StudentRow("B", "graph", "student", "second pass", 2, 1, 1, (".kg .link", "x"), True, "why"),
+        StudentRow("B", "graph", "student", "second pass", 2, 1, 1, (".kg .link", "x"), True, ("trim",), "why"),
         StudentRow("a", "general", "no gradients"),
     ]
     write_table(rows)
