@@ -21,6 +21,7 @@ from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.models import build_model
 from ckd_plugins.host.rows import item_tokens, user_tokens
 from ckd_plugins.host.settings import DatasetPath, build_config
+from ckd_plugins.host.speed.sparse import sparse_products
 from ckd_plugins.host.stages import build_pretrained
 from ckd_plugins.host.trainer import EpochWatcher, build_trainer, close_trainer
 from ckd_plugins.host.zoo import model_class
@@ -90,6 +91,8 @@ class Recommender:
             tree = trees.is_tree(made)
             if tree:  # a tree reads every column of an interaction
                 splits.train_dataset.inter_feat.interaction.pop(ROW_FIELD)
+            else:
+                sparse_products(made, splits.train)
             trainer = build_trainer(config, made, run_dir, watchers)
             stack.callback(close_trainer, trainer)
             trainer.fit(splits.train, splits.valid, verbose=False, saved=not tree, show_progress=False)

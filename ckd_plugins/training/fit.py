@@ -14,6 +14,7 @@ from ckd_plugins.host.loaders import on_batch, rows_a_batch
 from ckd_plugins.host.models import parameter_count
 from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.settings import DatasetPath, build_config
+from ckd_plugins.host.speed.sparse import sparse_products
 from ckd_plugins.host.stages import build_pretrained, stages_before
 from ckd_plugins.host.trainer import build_trainer, close_trainer
 from ckd_plugins.registry import Registry
@@ -80,6 +81,8 @@ def fit(
                 ]
             signals = [t.signal for t in taught]
             sampler = order_rows(student, splits, material, signals, config, host, registry)
+            if config.speed.sparse:
+                sparse_products(student, splits.train)
             if reader is not None:
                 handle, objective = make_student(
                     student, reader, signals, material, config, registry, seed, rows_a_batch(splits.train), subscription
@@ -87,7 +90,7 @@ def fit(
         advance = stack.enter_context(reporter.task(_title(run), int(host["epochs"])))
         watcher = Watcher(run, registry, handle, sampler, objective, advance)
         on_batch(splits.train, watcher.after_batch)
-        trainer = build_trainer(host, student, run.directory, [watcher])
+        trainer = build_trainer(host, student, run.directory, [watcher], ranking=config.speed.ranking)
         stack.callback(close_trainer, trainer)
         run.log("start", model=run.model, dataset=run.dataset, teachers=run.teachers, reader=run.reader)
         registry.notify("ckd_before_fit", run=run)

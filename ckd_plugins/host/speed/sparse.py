@@ -1,7 +1,7 @@
 """RecBole's own graph models without the cost of COO products: their fixed matrices multiply by embedding bags.
 
 The model stays as it is: attributes that hold a sparse COO tensor get one that is the same tensor for all that is ever
-asked of it, and for ``torch.sparse.mm`` and ``torch.mm`` takes the short way. Neither is a parameter or a buffer, so that
+asked of it, and for ``torch.sparse.mm`` and ``torch.mm`` takes the short way. Neither is a parameter or a buffer:
 checkpoints have nothing of it. A model that makes itself another matrix in training (KGAT's attention each epoch, SGL's
 subgraphs, dropped edges) makes a plain one and multiplies by it as before.
 """
@@ -158,7 +158,7 @@ def _step(model: Any, batch: Any) -> list[Tensor]:
         seed(0)
     with torch.enable_grad():
         loss = model.calculate_loss(copy.copy(batch))
-        total: Tensor = sum(loss) if isinstance(loss, tuple) else loss  # as RecBole's trainer does
+        total = torch.as_tensor(sum(loss)) if isinstance(loss, tuple) else loss  # as RecBole's trainer does
         parameters = [p for p in model.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     return [total.detach(), *(g for g in gradients if g is not None)]
