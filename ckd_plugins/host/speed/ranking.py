@@ -1,9 +1,9 @@
 """A full ranking by a RecBole trainer as fast as its scores can be had; the metrics are RecBole's own.
 
 For a catalogue of 4,096 items or more RecBole takes one user at a time, and for a sequential model 4,096 rows whatever
-the catalogue. Here a batch has as many rows as fit a bound of memory. A row's scores may differ in the last bit with the
-number of rows in a batch, as products of matrices are cut into blocks by their shape; ranks differ only where two scores
-are that close.
+the catalogue. Here a batch has as many rows as fit a bound of memory. A row's scores may differ in the last bit with
+the number of rows in a batch, as products of matrices are cut into blocks by their shape; ranks differ only where two
+scores are that close.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def values_a_row(model: Any, loader: Any) -> int | None:
     vars(model).update(kept)  # whoever loads other weights now must not find what these gave
     if len(found[0]) != len(found[1]):
         return None
-    return max([int(loader._dataset.item_num), *[(four - two) // 2 for two, four in zip(*found, strict=True)]])
+    width: int = max(((four - two) // 2 for two, four in zip(*found, strict=True)), default=0)
+    return max(width, int(loader._dataset.item_num))
 
 
 class _Sizes(TorchDispatchMode):  # type: ignore[no-untyped-call]

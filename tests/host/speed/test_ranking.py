@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ckd_plugins.host import ranking
-from ckd_plugins.host.speed.ranking import quick_ranking, values_a_row
+from ckd_plugins.host.speed.ranking import values_a_row
 from ckd_plugins.host.speed.users import users_by_arrays
 from ckd_plugins.host.trainer import build_trainer, close_trainer
 
@@ -128,9 +128,9 @@ def test_an_error_leaves_trainer_and_loader_as_they_were(prepare: Callable[..., 
     close_trainer(trainer)
     loader = run.splits.test
     before = trainer.eval_collector, loader.collate_fn, loader.batch_sampler.batch_size
-    with pytest.raises(KeyboardInterrupt), quick_ranking(trainer, loader):
-        assert trainer.eval_collector is not before[0]
-        raise KeyboardInterrupt
+    trainer._full_sort_batch_eval = lambda batch: batch["nothing of that name"]
+    with pytest.raises(TypeError):
+        trainer.evaluate(loader, load_best_model=False)
     assert (trainer.eval_collector, loader.collate_fn, loader.batch_sampler.batch_size) == before
 
 
