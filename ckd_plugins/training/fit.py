@@ -14,6 +14,7 @@ from ckd_plugins.host.loaders import on_batch, rows_a_batch
 from ckd_plugins.host.models import parameter_count
 from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.settings import DatasetPath, build_config
+from ckd_plugins.host.speed.fetching import fetch_whole_batches
 from ckd_plugins.host.speed.sparse import sparse_products
 from ckd_plugins.host.stages import build_pretrained, stages_before
 from ckd_plugins.host.trainer import build_trainer, close_trainer
@@ -81,6 +82,8 @@ def fit(
                 ]
             signals = [t.signal for t in taught]
             sampler = order_rows(student, splits, material, signals, config, host, registry)
+            if config.speed.arrays:
+                fetch_whole_batches(splits.train)
             if config.speed.sparse:
                 sparse_products(student, splits.train)
             if reader is not None:
