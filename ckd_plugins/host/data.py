@@ -87,10 +87,10 @@ def load_splits(config: Any, speed: Speed = _ALL) -> Splits:
         _forget(built)
     features.interaction[ROW_FIELD] = torch.from_numpy(_row_ids(train._dataset, config))
     if speed.dataset:
-        from ckd_plugins.host.speed.loading import number_rows_by_range
+        from ckd_plugins.host.speed.fetching import fetch_whole_batches
 
         for loader in (train, valid, test):
-            number_rows_by_range(loader)
+            fetch_whole_batches(loader)
     if speed.arrays:
         from ckd_plugins.host.arrays import accelerate
 

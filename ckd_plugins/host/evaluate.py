@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from ckd_plugins.host.compat import clean_environment
 from ckd_plugins.host.data import Splits
+from ckd_plugins.host.ranking import rows_within_memory
+from ckd_plugins.host.speed.hits import BestCollector, asks_for_the_best_only
+from ckd_plugins.host.speed.users import users_by_arrays
 
 __all__ = ["evaluate_scores"]
 
@@ -41,13 +45,19 @@ def evaluate_scores(
         collector, evaluator = Collector(config), Evaluator(config)
     collector.data_collect(splits.train)
     user_field = config["USER_ID_FIELD"]
-    for interaction, history, positive_u, positive_i in loader:
-        batch = scores(interaction[user_field].numpy()).to(torch.float32).clone()
-        _miss_unknown(batch, positive_u, positive_i)
-        batch[:, 0] = -np.inf
-        if history is not None:
-            batch[history] = -np.inf
-        collector.eval_batch_collect(batch, interaction, positive_u, positive_i)
+    with ExitStack() as stack:
+        if asks_for_the_best_only(collector):
+            collector = BestCollector(collector)
+            stack.enter_context(users_by_arrays(loader))
+            most = loader.batch_sampler.batch_size if loader.is_sequential else None
+            stack.enter_context(rows_within_memory(loader, most=most))
+        for interaction, history, positive_u, positive_i in loader:
+            batch = scores(interaction[user_field].numpy()).to(torch.float32).clone()
+            _miss_unknown(batch, positive_u, positive_i)
+            batch[:, 0] = -np.inf
+            if history is not None:
+                batch[history] = -np.inf
+            collector.eval_batch_collect(batch, interaction, positive_u, positive_i)
     result: dict[str, float] = evaluator.evaluate(collector.get_data_struct())
     return {name: float(value) for name, value in result.items()}
 

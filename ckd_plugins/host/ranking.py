@@ -78,14 +78,20 @@ def rank_by_pairs(predict: Callable[[Any], Tensor], rows: Any, items: Any, pairs
 
 
 @contextlib.contextmanager
-def rows_within_memory(loader: Any) -> Iterator[None]:
-    """Let a full-sort loader give as many rows a batch as their scores may take memory, for a while.
+def rows_within_memory(loader: Any, values: int | None = None, most: int | None = None) -> Iterator[None]:
+    """Let a full-sort loader give as many rows a batch as may take memory, for a while.
 
     Which rows share a batch changes no metric: they are computed of all rows at the end.
+
+    Args:
+        loader: RecBole's ``FullSortEvalDataLoader``.
+        values: size of the largest thing that is made of a row; by default its scores of all items.
+        most: most rows whatever their size.
     """
     sampler = loader.batch_sampler
     before = sampler.batch_size
-    sampler.batch_size = max(1, _SCORES // loader._dataset.item_num)
+    rows = max(1, _SCORES // (values or loader._dataset.item_num))
+    sampler.batch_size = rows if most is None else min(rows, most)
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ import contextlib
 import copy
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
 from ckd_plugins.host.models import REFUSALS, reason
 from ckd_plugins.host.ranking import full_sort_is_own, pairs_within_memory, rank_by_pairs, rows_within_memory
+from ckd_plugins.host.speed.ranking import quick_ranking
 
 __all__ = ["EpochWatcher", "build_trainer", "close_trainer"]
 
@@ -44,6 +46,7 @@ class _Watched:
     ckd_watchers: list[EpochWatcher]
     ckd_best: dict[str, Any] | None
     ckd_epoch: int
+    ckd_quick: bool
     model: Any
     device: Any
     item_tensor: Any
@@ -77,20 +80,22 @@ class _Watched:
         }
 
     def evaluate(self, eval_data: Any, load_best_model: bool = True, model_file: Any = None, **kwargs: Any) -> Any:
+        from recbole.data.dataloader import FullSortEvalDataLoader
+
         best = self.ckd_best if model_file is None else read_checkpoint(Path(model_file))
         if load_best_model and best is not None:
             self.model.load_state_dict(best["state_dict"])
             self.model.load_other_parameter(best.get("other_parameter"))
             load_best_model = False
-        with rows_within_memory(eval_data) if self._ranks_pairs(eval_data) else contextlib.nullcontext():
+        with ExitStack() as stack:
+            if isinstance(eval_data, FullSortEvalDataLoader):
+                if not full_sort_is_own(self.model):
+                    stack.enter_context(rows_within_memory(eval_data))
+                if self.ckd_quick:
+                    stack.enter_context(quick_ranking(self, eval_data))
             return super().evaluate(  # type: ignore[misc]
                 eval_data, load_best_model=load_best_model, model_file=model_file, **kwargs
             )
-
-    def _ranks_pairs(self, eval_data: Any) -> bool:
-        from recbole.data.dataloader import FullSortEvalDataLoader
-
-        return isinstance(eval_data, FullSortEvalDataLoader) and not full_sort_is_own(self.model)
 
     def _full_sort_batch_eval(self, batched_data: Any) -> Any:
         if full_sort_is_own(self.model):
@@ -105,10 +110,17 @@ class _Watched:
         return interaction, scores, positive_u, positive_i
 
 
-def build_trainer(config: Any, model: Any, run_dir: Path, watchers: list[EpochWatcher]) -> Any:
+def build_trainer(config: Any, model: Any, run_dir: Path, watchers: list[EpochWatcher], ranking: bool = True) -> Any:
     """Make the trainer that RecBole chooses for a model; it writes below ``run_dir`` and calls the watchers.
 
     Whoever is done with it calls :func:`close_trainer`.
+
+    Args:
+        config: the run's RecBole config.
+        model: its model.
+        run_dir: where the trainer's files go.
+        watchers: see the epochs.
+        ranking: whether full rankings are quick (:mod:`ckd_plugins.host.speed.ranking`).
 
     Raises:
         ConfigError: the trainer's own constructor fails, on a learning rate that is no number for example.
@@ -127,6 +139,7 @@ def build_trainer(config: Any, model: Any, run_dir: Path, watchers: list[EpochWa
                     f"{reason(error)}"
                 ) from error
     trainer.ckd_watchers, trainer.ckd_best, trainer.ckd_epoch = watchers, None, -1
+    trainer.ckd_quick = ranking
     trainer.saved_model_file = str(run_dir / f"{config['model']}.pth")
     return trainer
 

@@ -89,7 +89,7 @@ def fit(
         advance = stack.enter_context(reporter.task(_title(run), int(host["epochs"])))
         watcher = Watcher(run, registry, handle, sampler, objective, advance)
         on_batch(splits.train, watcher.after_batch)
-        trainer = build_trainer(host, student, run.directory, [watcher])
+        trainer = build_trainer(host, student, run.directory, [watcher], ranking=config.speed.ranking)
         stack.callback(close_trainer, trainer)
         run.log("start", model=run.model, dataset=run.dataset, teachers=run.teachers, reader=run.reader, speed=faster)
         registry.notify("ckd_before_fit", run=run)

@@ -146,3 +146,32 @@ def test_every_stage_reports(shop: Path, tmp_path: Path, recorder: Recorder) -> 
         assert done == sorted(done), title
         assert done[-1] == recorder.totals[title], title
     assert any(step % 1 for step, _ in recorder.tasks["train SASRec, distilled"])
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_speed_settings_reach_what_they_switch(run: Run, monkeypatch: pytest.MonkeyPatch, on: bool) -> None:
+    """A doubt about a number is settled by a run without speed-ups; one that is always on cannot be ruled out."""
+    from ckd_plugins.training import fit
+
+    asked: list[str] = []
+    build = fit.build_trainer
+
+    def built(*args: Any, **kwargs: Any) -> Any:
+        trainer = build(*args, **kwargs)
+        asked.extend(["ranking"] if trainer.ckd_quick else [])
+        return trainer
+
+    monkeypatch.setattr(fit, "build_trainer", built)
+    result = run("LightGCN", ckd={"speed": {"sparse": on, "ranking": on}}, metric_decimal_place=9)
+    assert asked == (["ranking"] if on else [])
+    assert result["ckd"]["speed"] == (["sparse"] if on else [])
+    assert len(result["test_result"]) > 0
+
+
+def test_a_distilled_graph_is_the_same_with_and_without_speed(run: Run) -> None:
+    """The reader works on the model that the products were put into."""
+    results = [
+        run("LightGCN", ["unisrec"], ckd={"speed": {"sparse": on, "ranking": on}}, metric_decimal_place=9)
+        for on in (True, False)
+    ]
+    assert results[0]["test_result"] == pytest.approx(results[1]["test_result"], abs=1e-6)

@@ -20,7 +20,7 @@ from recbole.data.dataloader import FullSortEvalDataLoader  # noqa: E402
 from recbole.data.dataset import Dataset, SequentialDataset  # noqa: E402
 from recbole.sampler import RepeatableSampler, Sampler  # noqa: E402
 
-__all__ = ["number_rows_by_range", "quick_loading"]
+__all__ = ["quick_loading"]
 
 _REPLACED: list[tuple[Any, str, Any]] = [
     (Dataset, "_filter_by_inter_num", filter_by_inter_num),
@@ -50,12 +50,3 @@ def quick_loading(config: Any) -> Iterator[None]:
         for owner, name, replacement in _REPLACED + ([] if config["save_dataloaders"] else _REPLACED_UNLESS_SAVED):
             stack.enter_context(swapped(owner, name, replacement))
         yield
-
-
-def number_rows_by_range(loader: Any) -> None:
-    """Let a loader number its rows by a ``range``, where RecBole makes a list of as many Python numbers as rows."""
-    for inner in (getattr(loader, "general_dataloader", loader), getattr(loader, "kg_dataloader", loader)):
-        numbers = vars(inner).get("dataset")
-        if isinstance(numbers, list) and hasattr(inner.sampler, "data_source"):
-            # torch refuses the assignment, as a sampler of the old data would stay; it is replaced as well
-            vars(inner)["dataset"] = inner.sampler.data_source = range(len(numbers))

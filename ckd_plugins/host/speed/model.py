@@ -11,6 +11,7 @@ from ckd_plugins.host.speed.check import applied, shortest_and_longest
 from ckd_plugins.host.speed.dropout import cheap_dropout
 from ckd_plugins.host.speed.layers import fuse_activations, last_position_only
 from ckd_plugins.host.speed.softmax import defer_logits, defers
+from ckd_plugins.host.speed.sparse import sparse_products
 
 __all__ = ["speed_up"]
 
@@ -45,6 +46,8 @@ def speed_up(model: Any, loader: Any, config: Any, speed: Speed) -> tuple[str, .
         defer = partial(defer_logits, model, inner._dataset.item_num)
         if speed.softmax and applied(defer, model, batch, lambda: defers(model)):
             made.append("softmax")
+    if speed.sparse and sparse_products(model, loader):
+        made.append("sparse")
     # Not before the checks: in evaluation mode dropout does nothing, before and after.
     if speed.dropout and cheap_dropout(model) is not None:
         made.append("dropout")

@@ -9,10 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch_geometric.nn import LGConv
 
 from ckd_plugins.host.abstract import LightGCN
+from ckd_plugins.host.speed.products import Bags
 
 __all__ = ["LightGCNPyG"]
 
@@ -48,8 +48,8 @@ class LightGCNPyG(LightGCN):  # type: ignore[misc]
         normalised = sp.csr_matrix(scale @ adjacency @ scale, dtype=np.float32)
         normalised.sort_indices()
         return torch.sparse_csr_tensor(
-            torch.from_numpy(normalised.indptr.astype(np.int64)),
-            torch.from_numpy(normalised.indices.astype(np.int64)),
+            torch.from_numpy(normalised.indptr.astype(np.int32)),  # half as wide, twice as fast
+            torch.from_numpy(normalised.indices.astype(np.int32)),
             torch.from_numpy(normalised.data),
             size=normalised.shape,
         )
@@ -67,18 +67,13 @@ class LightGCNPyG(LightGCN):  # type: ignore[misc]
 
 
 class _Convolution(LGConv):  # type: ignore[misc]
-    """``LGConv`` whose product with a CSR matrix is an embedding bag on the CPU.
-
-    A row of the product is a weighted sum of a few of the rows of ``x``, which is what torch's embedding bags are
-    written for: on a catalogue of 17,000 items they took a third of the time of torch's CSR product.
-    """
+    """``LGConv`` whose product is an embedding bag on the CPU; its gradient is :class:`_Symmetric`'s."""
 
     def message_and_aggregate(self, edge_index: Tensor, x: Tensor) -> Tensor:
         if x.device.type != "cpu":
             product: Tensor = super().message_and_aggregate(edge_index, x)
             return product
-        starts, items, weights = edge_index.crow_indices()[:-1], edge_index.col_indices(), edge_index.values()
-        return F.embedding_bag(items, x, starts, mode="sum", per_sample_weights=weights)
+        return Bags(edge_index.crow_indices()[:-1], edge_index.col_indices(), edge_index.values()).times(x)
 
 
 class _Symmetric(torch.autograd.Function):
