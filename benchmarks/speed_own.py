@@ -60,7 +60,7 @@ class Worker:
         self._order = order_rows(self.model, self._splits, material, signals, self._ckd, self._config, self._registry)
         if teachers:
             self._distil(material, signals)
-        self.trainer = build_trainer(self._config, self.model, folder, [], self._ckd.speed)
+        self.trainer = build_trainer(self._config, self.model, folder, [], ranking=self._ckd.speed.ranking)
         self.trainer.eval_collector.data_collect(self._splits.train)
         self.epochs = 0
 

@@ -19,6 +19,7 @@ from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.needs import needs
 from ckd_plugins.host.rows import training_rows
 from ckd_plugins.host.settings import build_config, find_dataset
+from ckd_plugins.host.speed.fetching import RowNumbers
 from ckd_plugins.host.speed.histories import Histories
 from ckd_plugins.host.speed.loading import quick_loading
 from ckd_plugins.training.sample import sample_dataset, sample_settings
@@ -232,7 +233,7 @@ def test_histories_are_not_written_out(shop: Path, tmp_path: Path) -> None:
     for dataset in (splits.dataset, splits.train_dataset, splits.valid._dataset, splits.test._dataset):
         assert isinstance(dataset.inter_feat, Histories)
         assert dataset.inter_feat.interaction.is_sliced("item_id_list")
-    assert isinstance(vars(splits.train)["dataset"], range)
+    assert isinstance(vars(splits.train)["dataset"], RowNumbers)
 
 
 def test_a_loaded_dataset_is_copied_and_stored(shop: Path, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from ckd_plugins.config import Speed
 from ckd_plugins.host import ranking
+from ckd_plugins.host.data import load_splits
 from ckd_plugins.host.speed.ranking import values_a_row
 from ckd_plugins.host.speed.users import users_by_arrays
 from ckd_plugins.host.trainer import build_trainer, close_trainer
@@ -84,7 +86,7 @@ def test_metrics_of_all_scores_stand_as_they_are(prepare: Callable[..., Any], me
 
 def test_batches_are_recboles(prepare: Callable[..., Any]) -> None:
     """A user without history between two that have one shifts all histories after."""
-    loader = prepare("BPR", eval_args=SEVERAL).splits.test
+    loader = load_splits(prepare("BPR", eval_args=SEVERAL).config, Speed(dataset=False)).test
     users = loader.uid_list[[3, 4]]
     loader.uid2history_item[int(users[0])] = torch.empty(0, dtype=torch.long)
     index = [2, 3, 4, 0]
