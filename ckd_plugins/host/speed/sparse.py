@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ckd_plugins.errors import CkdError
 from ckd_plugins.host.randomness import random_states_kept
+from ckd_plugins.host.speed.means import mean_by_sum, means_taken, stock_mean
 from ckd_plugins.host.speed.products import Factor, multiply
 
 __all__ = ["sparse_products"]
@@ -81,6 +82,7 @@ def sparse_products(model: Any, loader: Any) -> bool:
 
     Whether it changes nothing is found out on the model's own loss: on a small batch, in evaluation mode, loss and
     gradients must agree with those of COO. On CUDA nothing is replaced. Random states are kept.
+    The layers' mean is taken by a sum on the way (:mod:`ckd_plugins.host.speed.means`).
 
     Args:
         model: RecBole's instance; attributes of it and of its modules are replaced.
@@ -99,11 +101,15 @@ def sparse_products(model: Any, loader: Any) -> bool:
             stock = _step(model, batch)
             for holder, key, matrix in found:
                 holder[key] = quick[id(matrix)]
-            ours = _step(model, batch)
+            mean_by_sum(model)
+            with means_taken() as means:
+                ours = _step(model, batch)
         except _FAILURES:
             agrees = False  # its loss cannot be computed outside of its trainer
         else:
             agrees = len(ours) == len(stock) and all(map(_close, ours, stock))
+        if not agrees or not means:
+            stock_mean(model)
         for holder, key, matrix in found:
             if not agrees or quick[id(matrix)].ckd_factor is None:
                 holder[key] = matrix

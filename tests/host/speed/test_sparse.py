@@ -82,6 +82,14 @@ def trained(run: Any, apply: bool) -> tuple[Any, dict[str, float]]:
     return trainer, {k: float(v) for k, v in trainer.evaluate(run.splits.test).items()}
 
 
+@pytest.mark.parametrize(("name", "means"), [("LightGCN", True), ("SGL", True), ("NGCF", False)])
+def test_the_mean_is_a_sum_where_there_is_one(prepare: Callable[..., Any], name: str, means: bool) -> None:
+    """A mode around each forward pass costs time where it has nothing to do."""
+    run = prepare(name)
+    assert sparse_products(run.model, run.splits.train)
+    assert ("forward" in vars(run.model)) == means
+
+
 @pytest.mark.parametrize("name", ["LightGCN", "SGL", "NCL"])
 def test_a_run_is_the_same_run(prepare: Callable[..., Any], name: str) -> None:
     """A check that draws numbers, makes clusters or leaves gradients changes all that follows. SGL draws subgraphs."""
@@ -162,6 +170,7 @@ def test_a_model_that_disagrees_is_left_as_it_was(prepare: Callable[..., Any], m
     monkeypatch.setattr(sparse, "multiply", lambda factor, dense: stock(factor, dense) * (1 + 1e-5))
     assert not sparse_products(run.model, run.splits.train)
     assert quick(run.model) == 0
+    assert "forward" not in vars(run.model)
     for before, now in zip(held, [run.model.Graph, run.model.support[0], run.model.user_features], strict=True):
         assert before is now
 
