@@ -199,7 +199,7 @@ class Speed(_Section):
     softmax: Flag = True
     """Work a softmax loss over the catalogue in chunks of rows: its logits never exist as a whole."""
     sparse: Flag = True
-    """Multiply by the adjacency matrix of a graph without looking its layout up anew each time."""
+    """Multiply by the adjacency matrix of a graph as embedding bags, and take the layers' mean by a sum: the same."""
     ranking: Flag = True
     """Rank as many users at a time as memory allows, and look only at what the metrics need: the same metrics."""
 

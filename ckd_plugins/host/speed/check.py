@@ -11,11 +11,20 @@ from torch import Tensor
 
 from ckd_plugins.host.state import preserved
 
-__all__ = ["Undo", "applied", "loss_and_gradients", "shortest_and_longest"]
+__all__ = ["FAILURES", "Undo", "applied", "loss_and_gradients", "shortest_and_longest", "unchanged"]
 
 Undo = Callable[[], None]
 
-FAILURES = (RuntimeError, IndexError, KeyError, ValueError, TypeError, AssertionError, AttributeError)
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 """What a model raises that a change does not suit."""
 
 
@@ -61,11 +70,16 @@ def applied(
         after = loss_and_gradients(model, batch)
     except FAILURES:
         after = []
-    if after and all(_same(a, b) for a, b in zip(before, after, strict=True)) and used():
+    if after and unchanged(before, after) and used():
         return True
     if undo is not None:
         undo()
     return False
+
+
+def unchanged(before: list[Tensor], after: list[Tensor]) -> bool:
+    """Whether two losses with their gradients agree, to the precision that :func:`applied` asks."""
+    return all(_same(a, b) for a, b in zip(before, after, strict=True))
 
 
 def _same(before: Tensor, after: Tensor) -> bool:

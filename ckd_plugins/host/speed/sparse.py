@@ -9,26 +9,22 @@ subgraphs, dropped edges) makes a plain one and multiplies by it as before.
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ckd_plugins.errors import CkdError
 from ckd_plugins.host.randomness import random_states_kept
+from ckd_plugins.host.speed.check import FAILURES, loss_and_gradients, unchanged
 from ckd_plugins.host.speed.means import mean_by_sum, means_taken, stock_mean
 from ckd_plugins.host.speed.products import Factor, multiply
 
 __all__ = ["sparse_products"]
 
 _ROWS = 64
-_TOLERANCE = 1e-6
-"""Of a loss, and of the length of its gradient: the rounding of single precision, and a decimal."""
-_FAILURES = (ArithmeticError, AttributeError, CkdError, ImportError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class _Quick(Tensor):
@@ -98,16 +94,16 @@ def sparse_products(model: Any, loader: Any) -> bool:
         quick = {id(matrix): _quick(matrix) for _, _, matrix in found}
         try:
             batch = _batch(model, loader)
-            stock = _step(model, batch)
+            stock = loss_and_gradients(model, lambda: copy.copy(batch))
             for holder, key, matrix in found:
                 holder[key] = quick[id(matrix)]
             mean_by_sum(model)
             with means_taken() as means:
-                ours = _step(model, batch)
-        except _FAILURES:
+                ours = loss_and_gradients(model, lambda: copy.copy(batch))
+        except (CkdError, *FAILURES):
             agrees = False  # its loss cannot be computed outside of its trainer
         else:
-            agrees = len(ours) == len(stock) and all(map(_close, ours, stock))
+            agrees = unchanged(stock, ours)
         if not agrees or not means:
             stock_mean(model)
         for holder, key, matrix in found:
@@ -156,21 +152,3 @@ def _batch(model: Any, loader: Any) -> Any:
     if getattr(model, "user_2cluster", 0) is None:
         model.e_step()  # NCL's loss reads clusters, which its trainer makes before the first epoch
     return inner.collate_fn(list(range(min(_ROWS, inner.sample_size)))).to(model.device)
-
-
-def _step(model: Any, batch: Any) -> list[Tensor]:
-    """A batch's loss, and its gradient as one vector for each parameter that has one."""
-    for seed in (torch.manual_seed, np.random.seed, random.seed):
-        seed(0)
-    with torch.enable_grad():
-        loss = model.calculate_loss(copy.copy(batch))
-        total = torch.as_tensor(sum(loss)) if isinstance(loss, tuple) else loss  # as RecBole's trainer does
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
-    return [total.detach(), *(g for g in gradients if g is not None)]
-
-
-def _close(ours: Tensor, stock: Tensor) -> bool:
-    if ours.shape != stock.shape:
-        return False
-    return bool((ours - stock).norm() <= _TOLERANCE * stock.norm())
