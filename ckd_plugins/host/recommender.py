@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ckd_plugins.host import trees
 from ckd_plugins.host.compat import clean_environment
-from ckd_plugins.host.data import ROW_FIELD, Splits, load_splits
+from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.models import build_model
 from ckd_plugins.host.rows import item_tokens, user_tokens
@@ -88,8 +88,6 @@ class Recommender:
             splits = load_splits(config)
             made = build_pretrained(config, splits, run_dir, lambda stage, epoch, total: None)
             tree = trees.is_tree(made)
-            if tree:  # a tree reads every column of an interaction
-                splits.train_dataset.inter_feat.interaction.pop(ROW_FIELD)
             trainer = build_trainer(config, made, run_dir, watchers)
             stack.callback(close_trainer, trainer)
             trainer.fit(splits.train, splits.valid, verbose=False, saved=not tree, show_progress=False)
