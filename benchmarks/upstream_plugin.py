@@ -1,8 +1,8 @@
 """A pytest plugin that puts this package's host where RecBole's own tests import RecBole; see ``upstream.py``.
 
 What the tests call keeps its name and its arguments. Behind it the data is split by ``host.data``, the model made by
-``host.models``, the trainer by ``host.trainer``, and every speed-up is on. A new one that those do not apply by
-themselves belongs in :meth:`Host.create_dataset` or in :meth:`Host.quicken`.
+``host.models``, the trainer by ``host.trainer``. A speed-up that those do not apply by themselves belongs in
+:meth:`Host.create_dataset` or in :meth:`Host.quicken`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _what_was_used(record_property: Callable[[str, object], None]) -> Iterator[N
     record_property("ckd", " ".join(sorted(_host[0].used)))
 
 
-def _no_ray() -> ModuleType:
+def _no_ray() -> Any:
     """As much of ray as ``quick_start`` uses: its tuner's report, which nobody reads in these tests."""
     ray: Any = ModuleType("ray")
     ray.tune = ModuleType("ray.tune")
