@@ -34,7 +34,7 @@ class Splits:
 
     @property
     def train_dataset(self) -> Any:
-        """The training split's RecBole ``Dataset``; its ``inter_feat`` has :data:`ROW_FIELD`."""
+        """The training split's RecBole ``Dataset``; its ``inter_feat`` has :data:`ROW_FIELD`, if no tree reads it."""
         return self.train._dataset
 
 
@@ -85,7 +85,8 @@ def load_splits(config: Any, speed: Speed = _ALL) -> Splits:
     times = features[_TIME].numpy().astype(np.float64) if keeps_time else None
     for built in (dataset, train._dataset, valid._dataset, test._dataset) if keeps_time else ():
         _forget(built)
-    features.interaction[ROW_FIELD] = torch.from_numpy(_row_ids(train._dataset, config))
+    if config["MODEL_TYPE"].name != "DECISIONTREE":  # a tree takes every column for a feature
+        features.interaction[ROW_FIELD] = torch.from_numpy(_row_ids(train._dataset, config))
     if speed.dataset:
         from ckd_plugins.host.speed.fetching import fetch_whole_batches
 

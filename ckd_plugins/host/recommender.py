@@ -17,7 +17,7 @@ from torch import Tensor
 from ckd_plugins.config import Speed
 from ckd_plugins.host import trees
 from ckd_plugins.host.compat import clean_environment
-from ckd_plugins.host.data import ROW_FIELD, Splits, load_splits
+from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.loaders import trim_batches
 from ckd_plugins.host.models import build_model
@@ -92,9 +92,7 @@ class Recommender:
             splits = load_splits(config)
             made = build_pretrained(config, splits, run_dir, lambda stage, epoch, total: None)
             tree = trees.is_tree(made)
-            if tree:  # a tree reads every column of an interaction
-                splits.train_dataset.inter_feat.interaction.pop(ROW_FIELD)
-            elif isinstance(made, torch.nn.Module):
+            if isinstance(made, torch.nn.Module):
                 with random_states_kept():
                     speed_up(made, splits.train, config, Speed())
                     trim_batches(splits.train, made, config)

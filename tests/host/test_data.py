@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from ckd_plugins.errors import DataError
-from ckd_plugins.host.data import ROW_FIELD
+from ckd_plugins.host.data import ROW_FIELD, load_splits
+from ckd_plugins.host.settings import build_config, find_dataset
 
 ROWS = [(u, i, t) for u in "abc" for t, i in enumerate("pqrst")]
 
@@ -32,6 +33,15 @@ def test_row_ids_are_no_features(prepare: Callable[..., Any]) -> None:
     run = prepare("DeepFM")
     assert ROW_FIELD not in run.splits.train_dataset.field2type
     assert not [name for name in run.model.token_field_names + run.model.float_field_names if name == ROW_FIELD]
+
+
+@pytest.mark.parametrize("model", ["LightGBM", "XGBoost"])
+def test_a_tree_gets_no_row_ids(model: str, tmp_path: Path) -> None:
+    """A tree takes every column for a feature; the valid split has one less, which LightGBM refuses."""
+    settings = {"threshold": {"rating": 4}, "user_inter_num_interval": "[60,80]"}
+    splits = load_splits(build_config(model, find_dataset("ml-100k"), settings, tmp_path))
+    assert ROW_FIELD not in splits.train_dataset.inter_feat
+    assert splits.train_dataset.inter_feat.columns == splits.valid._dataset.inter_feat.columns
 
 
 def test_nothing_left_after_filtering_is_said(prepare: Callable[..., Any], write_dataset: Callable[..., Path]) -> None:

@@ -9,23 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ckd_plugins.host.models import REFUSALS
 from ckd_plugins.host.state import preserved
 
-__all__ = ["FAILURES", "Undo", "applied", "loss_and_gradients", "shortest_and_longest", "unchanged"]
+__all__ = ["Undo", "applied", "loss_and_gradients", "shortest_and_longest", "unchanged"]
 
 Undo = Callable[[], None]
-
-FAILURES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What a model raises that a change does not suit."""
 
 
 def loss_and_gradients(model: Any, batch: Callable[[], Any]) -> list[Tensor]:
@@ -68,7 +57,7 @@ def applied(
         if undo is None:
             return False
         after = loss_and_gradients(model, batch)
-    except FAILURES:
+    except REFUSALS:
         after = []
     if after and unchanged(before, after) and used():
         return True

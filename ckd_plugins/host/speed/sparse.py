@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.errors import CkdError
+from ckd_plugins.host.models import REFUSALS
 from ckd_plugins.host.randomness import random_states_kept
-from ckd_plugins.host.speed.check import FAILURES, loss_and_gradients, unchanged
+from ckd_plugins.host.speed.check import loss_and_gradients, unchanged
 from ckd_plugins.host.speed.means import mean_by_sum, means_taken, stock_mean
 from ckd_plugins.host.speed.products import Factor, multiply
 
@@ -100,7 +101,7 @@ def sparse_products(model: Any, loader: Any) -> bool:
             mean_by_sum(model)
             with means_taken() as means:
                 ours = loss_and_gradients(model, lambda: copy.copy(batch))
-        except (CkdError, *FAILURES):
+        except (CkdError, *REFUSALS):
             agrees = False  # its loss cannot be computed outside of its trainer
         else:
             agrees = unchanged(stock, ours)
