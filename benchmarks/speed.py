@@ -35,8 +35,9 @@ COMMON: dict[str, Any] = {
 }
 SASREC = {"train_batch_size": 1024, "hidden_size": 64, "train_neg_sample_args": None}
 IMPLICIT = {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 1, "alpha": 1.0}}
-DEEPFM = {
+DEEPFM: dict[str, Any] = {
     **IMPLICIT,
+    "threshold": None,  # RecBole makes labels of the ratings otherwise
     "load_col": {
         "inter": ["user_id", "item_id", "timestamp"],
         "item": ["item_id", "release_year", "class"],

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,6 +52,7 @@ class Client:
 
     def do(self, what: str, **options: Any) -> dict[str, Any]:
         """Let the worker do something: ``seconds``, ``peak_mb`` of its whole life, ``metrics``."""
+        time.sleep(0.5)  # the threads of whoever worked before spin on for a while
         return self._send({"do": what, **options})
 
     def __enter__(self) -> Self:

@@ -35,6 +35,7 @@ class Worker:
         from ckd_plugins.host.models import build_model
         from ckd_plugins.host.settings import build_config, find_dataset
         from ckd_plugins.host.speed.model import speed_up
+        from ckd_plugins.host.speed.optimizer import fuse_adam
         from ckd_plugins.host.trainer import build_trainer
         from ckd_plugins.registry import get_registry
         from ckd_plugins.training.material import gather
@@ -61,6 +62,8 @@ class Worker:
         if teachers:
             self._distil(material, signals)
         self.trainer = build_trainer(self._config, self.model, folder, [], ranking=self._ckd.speed.ranking)
+        if self._ckd.speed.optimizer:
+            fuse_adam(self.trainer.optimizer)
         self.trainer.eval_collector.data_collect(self._splits.train)
         self.epochs = 0
 

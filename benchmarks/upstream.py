@@ -25,7 +25,16 @@ from pages import write_table
 
 HERE = Path(__file__).resolve().parent
 OUTCOMES = ("passed", "failed", "timed out", "skipped")
-USED = {"data": "the data", "trainer": "model and trainer", "trimmed": "cut batches"}
+USED = {
+    "data": "the data",
+    "trainer": "model and trainer",
+    "dataset": "the dataset",
+    "trim": "cut batches",
+    "layers": "transformer layers",
+    "softmax": "softmax",
+    "sparse": "sparse products",
+    "dropout": "dropout",
+}
 Outcomes = dict[str, dict[str, str]]
 """By a test's name: its ``outcome``, one of :data:`OUTCOMES`, the first line of its ``reason``, what of ours it
 ``used``."""

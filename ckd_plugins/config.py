@@ -200,6 +200,8 @@ class Speed(_Section):
     """Work a softmax loss over the catalogue in chunks of rows: its logits never exist as a whole."""
     sparse: Flag = True
     """Multiply by the adjacency matrix of a graph as embedding bags, and take the layers' mean by a sum: the same."""
+    optimizer: Flag = True
+    """Update weights by torch's fused Adam: the same to rounding."""
     ranking: Flag = True
     """Rank as many users at a time as memory allows, and look only at what the metrics need: the same metrics."""
 

@@ -46,17 +46,30 @@ def row_numbers(index: Any, length: int) -> torch.Tensor | None:
     return torch.where(index < 0, index + length, index)  # as lists count from the end
 
 
+_TABLE = 1 << 26
+"""Most (user, item) pairs that are looked up in a table of bytes."""
+
+
 class _Used:
-    """Which (user, item) pairs are not to be sampled, as one sorted array."""
+    """Which (user, item) pairs are not to be sampled: a table of all pairs where that is small, else a sorted array."""
 
     def __init__(self, sampler: Any) -> None:
         self._sampler = sampler
+        self._pairs = self._sorted(sampler)
+        size = len(sampler.used_ids) * sampler.item_num
+        self._table: NDArray[np.bool_] | None = None
+        if size <= _TABLE:
+            self._table = np.zeros(size, dtype=bool)
+            self._table[self._pairs] = True
+
+    @staticmethod
+    def _sorted(sampler: Any) -> NDArray[np.int64]:
         if isinstance(sampler.used_ids, UsedItems):
-            self._pairs = sampler.used_ids.keys(sampler.item_num)
-            return
+            keys: NDArray[np.int64] = sampler.used_ids.keys(sampler.item_num)
+            return keys
         counts = [len(items) for items in sampler.used_ids]
         items = np.fromiter((item for used in sampler.used_ids for item in used), np.int64, sum(counts))
-        self._pairs = np.sort(np.repeat(np.arange(len(counts)), counts) * sampler.item_num + items)
+        return np.sort(np.repeat(np.arange(len(counts)), counts) * sampler.item_num + items)
 
     def sample_by_key_ids(self, key_ids: Any, num: int) -> torch.Tensor:
         """As RecBole's sampler: every number is drawn in the same order, so that the same seed gives the same items."""
@@ -71,6 +84,8 @@ class _Used:
         return torch.from_numpy(sampled)
 
     def _among(self, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if self._table is not None:
+            return self._table[pairs]
         if not len(self._pairs):
             return np.zeros(len(pairs), dtype=bool)
         at = np.searchsorted(self._pairs, pairs).clip(max=len(self._pairs) - 1)
@@ -85,8 +100,9 @@ def accelerate(loader: Any) -> None:
     """
     inner = getattr(loader, "general_dataloader", loader)
     dataset = inner._dataset
-    if type(dataset.inter_feat) is Interaction:
-        dataset.inter_feat = _Rows(dataset.inter_feat.interaction)
+    for name in ("inter_feat", "user_feat", "item_feat"):  # the features of a batch's users and items are rows, too
+        if type(getattr(dataset, name, None)) is Interaction:
+            setattr(dataset, name, _Rows(getattr(dataset, name).interaction))
     sampler = getattr(inner, "_sampler", None)
     if sampler is not None and type(sampler) is Sampler and isinstance(sampler.used_ids, np.ndarray | UsedItems):
         vars(sampler)["sample_by_key_ids"] = _Used(sampler).sample_by_key_ids

@@ -15,6 +15,7 @@ from ckd_plugins.host.models import parameter_count
 from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.settings import DatasetPath, build_config
 from ckd_plugins.host.speed.model import speed_up
+from ckd_plugins.host.speed.optimizer import fuse_adam
 from ckd_plugins.host.stages import build_pretrained, stages_before
 from ckd_plugins.host.trainer import build_trainer, close_trainer
 from ckd_plugins.registry import Registry
@@ -91,6 +92,8 @@ def fit(
         on_batch(splits.train, watcher.after_batch)
         trainer = build_trainer(host, student, run.directory, [watcher], ranking=config.speed.ranking)
         stack.callback(close_trainer, trainer)
+        if config.speed.optimizer and fuse_adam(trainer.optimizer):
+            faster = (*faster, "optimizer")
         run.log("start", model=run.model, dataset=run.dataset, teachers=run.teachers, reader=run.reader, speed=faster)
         registry.notify("ckd_before_fit", run=run)
         with seconds("fit"):

@@ -104,7 +104,7 @@ def test_a_suite_is_run_with_our_host(tmp_path: Path) -> None:
         "data": "data",
         "objective": "data trainer",
         "best_weights_are_read": "data trainer",
-        "sequences": "data trainer trimmed",
+        "sequences": "data trainer trim",
         "wrong": "",
     }
 
