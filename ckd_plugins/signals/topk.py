@@ -125,24 +125,40 @@ class TopKSignal(BoundSignal):
         ids = self._ids.index_select(0, at.to(self._ids.device)).to(device, torch.int64)
         listed = self._listed.index_select(0, at.to(self._listed.device)).to(device).float()
         items = self._stored_items(candidates)
-        found, on_list = self._find_shared(ids, listed, items) if items.ndim == 1 else _find(ids, listed, items)
+        unknown = torch.zeros_like(listed[:, 0])
         if self.outside == "floor":
-            floor = listed.masked_fill(ids < 0, torch.inf).amin(1) - self.margin * self.temperature
-            found = torch.where(on_list, found, floor[:, None])
+            unknown = listed.masked_fill(ids < 0, torch.inf).amin(1) - self.margin * self.temperature
+        found, on_list = (
+            self._find_shared(ids, listed, items, unknown) if items.ndim == 1 else _find(ids, listed, items)
+        )
+        if self.outside == "floor" and items.ndim == 2:
+            found = torch.where(on_list, found, unknown[:, None])
         known_row = (positions >= 0).to(device)[:, None]
-        return found.masked_fill_(~known_row | (items < 0), 0.0), on_list & known_row
+        blank = ~known_row | (items < 0)
+        return found.masked_fill_(blank, 0.0) if bool(blank.any()) else found, on_list & known_row
 
-    def _find_shared(self, ids: Tensor, listed: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Find shared candidates by writing each list into the candidates' columns: B * k steps, not B * C * log k."""
+    def _find_shared(self, ids: Tensor, listed: Tensor, items: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+        """Find shared candidates by writing each list into the candidates' columns: B * k steps, not B * C * log k.
+
+        Args:
+            ids: ``[B, k]``.
+            listed: ``[B, k]``.
+            items: ``[C]``.
+            rest: ``[B]`` score of what is not on a row's list.
+        """
         distinct, column = torch.unique(items, return_inverse=True)
+        plain = len(distinct) == len(items)  # each column is one item: write into the candidates' own order
+        wanted = items if plain else distinct
         # A last column takes what is listed and not asked for. Index -1, no item on either side, leads there too.
-        spill = len(distinct)
+        spill = len(wanted)
         column_of = torch.full((self._n_items + 1,), spill, device=items.device)
-        column_of[distinct] = torch.arange(spill, device=items.device)
+        column_of[wanted] = torch.arange(spill, device=items.device)
         column_of[-1] = spill
         to = column_of[ids]
-        scores = listed.new_zeros(len(ids), spill + 1).scatter_(1, to, listed)
+        scores = rest[:, None].expand(-1, spill + 1).clone().scatter_(1, to, listed)
         on_list = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, to, True)
+        if plain:
+            return scores[:, :spill], on_list[:, :spill]
         return scores.index_select(1, column), on_list.index_select(1, column)
 
 
