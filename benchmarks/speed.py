@@ -73,6 +73,7 @@ CASES = {
     "rank-games": Case("full ranking, LightGCN, games", "LightGCN", "games", 0.10, do="evaluate", batches=2000),
     "rank-sequential": Case("full ranking, SASRec, games", "SASRec", "games", 1.0, SASREC, do="evaluate"),
     "data-games": Case("data and split, SASRec, games", "SASRec", "games", 0.20, SASREC, do="data"),
+    "memory-games": Case("SASRec, games", "SASRec", "games", 0.50, SASREC, do="memory", batches=8),
     "data-general": Case("data and split, LightGCN, games", "LightGCN", "games", 0.20, do="data"),
 }
 
@@ -102,11 +103,13 @@ class Sides:
 
 @dataclass
 class Figures:
-    """Seconds of each round."""
+    """Seconds of each round, or megabytes."""
 
     stock: list[float] = field(default_factory=list)
     own: list[float] = field(default_factory=list)
     distilled: list[float] = field(default_factory=list)
+    course: list[float] = field(default_factory=list)
+    """Twenty epochs, plain, and distilled with the curriculum from its beginning."""
 
 
 def measure(case: Case, sides: Sides, rounds: int) -> Figures:
@@ -118,6 +121,15 @@ def measure(case: Case, sides: Sides, rounds: int) -> Figures:
                 with start(case) as worker:
                     seconds.append(worker.data_seconds)
         return found
+    if case.do == "memory":  # a peak is the same each time
+        for peaks, start, part in (
+            (found.stock, sides.open_stock, {"batches": case.batches}),
+            (found.own, sides.open_own, {}),
+        ):
+            with start(case) as worker:
+                worker.do("epoch", **part)
+                peaks.append(worker.do("evaluate")["peak_mb"])
+        return found
     with sides.open_stock(case) as stock, sides.open_own(case) as own:
         distilled = sides.open_own(case, teachers=True) if case.teachers else None
         for number in range(rounds + 1):
@@ -128,6 +140,8 @@ def measure(case: Case, sides: Sides, rounds: int) -> Figures:
                 for seconds, value in zip((found.stock, found.own, found.distilled), spent, strict=False):
                     seconds.append(value)
         if distilled is not None:
+            course = [(own.do("epoch")["seconds"], distilled.do("epoch", number=n)["seconds"]) for n in range(20)]
+            found.course = [sum(column) for column in zip(*course, strict=True)]
             distilled.__exit__()
     return found
 
@@ -141,6 +155,9 @@ def ratio(above: list[float], below: list[float]) -> str:
 def rows_of(case: Case, found: Figures) -> Iterator[str]:
     """The table's rows of a case."""
     stock, own = statistics.median(found.stock), statistics.median(found.own)
+    if case.do == "memory":
+        yield f"| {case.title} | {stock:.0f} MB | {own:.0f} MB | **{own / stock:.2f}** | {case.target:.2f} |"
+        return
     share = ratio(found.own, found.stock)
     yield f"| {case.title} | {stock:.2f} s | {own:.2f} s | {share} | {case.target:.2f} |"
     if found.distilled:
@@ -149,6 +166,10 @@ def rows_of(case: Case, found: Figures) -> Iterator[str]:
         yield f"| {case.title}, three teachers | {stock:.2f} s | {spent:.2f} s | {share} | 0.10 |"
         again = ratio(found.distilled, found.own)
         yield f"| {case.title}, three teachers : plain | {own:.2f} s | {spent:.2f} s | {again} | 1.10 |"
+    if found.course:
+        plain, taught = found.course
+        share = f"**{taught / plain:.3f}**"
+        yield f"| {case.title}, twenty epochs, three teachers : plain | {plain:.1f} s | {taught:.1f} s | {share} | 1.10 |"
 
 
 @click.command()
@@ -171,9 +192,9 @@ def main(
         results.parent.mkdir(parents=True, exist_ok=True)
         results.write_text(json.dumps(kept, indent=1))
     lines = ["| | stock RecBole | ours | ratio | goal |", "|---|---|---|---|---|"]
-    for name, case in CASES.items():
-        lines += rows_of(case, Figures(**kept[name])) if name in kept else []
-    write_table("\n".join(lines), "speed", page)
+    for table, chosen in (("speed", lambda case: case.do != "memory"), ("memory", lambda case: case.do == "memory")):
+        rows = [r for n, c in CASES.items() if n in kept and chosen(c) for r in rows_of(c, Figures(**kept[n]))]
+        write_table("\n".join(lines + rows), table, page)
 
 
 if __name__ == "__main__":

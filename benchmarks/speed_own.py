@@ -117,6 +117,12 @@ class Worker:
         self.metrics = self.trainer.evaluate(self._splits.valid, load_best_model=False)
         return time.perf_counter() - started
 
+    def sizes(self) -> None:
+        """Parameters of the student and of each teacher, as ``metrics``."""
+        students = sum(p.numel() for p in self.model.parameters())
+        self.metrics = {name: teacher.parameters for name, teacher in self._teachers.items()}
+        self.metrics["SASRec, distilled"] = students
+
     def test(self) -> float:
         """Rank the test rows by the student; seconds."""
         started = time.perf_counter()
