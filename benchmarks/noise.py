@@ -57,7 +57,7 @@ def difference(a: Sequence[float], b: Sequence[float]) -> str:
 @click.command()
 @click.option("--dataset", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--seeds", default="2020,2021,2022,2023,2024", show_default=True)
-@click.option("--epochs", default=20, show_default=True)
+@click.option("--epochs", default=12, show_default=True)
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("ckd_runs/noise"), show_default=True)
 @click.option("--write", "page", type=click.Path(path_type=Path), help="Page whose table is replaced.")
 def main(dataset: Path, seeds: str, epochs: int, runs: Path, page: Path | None) -> None:

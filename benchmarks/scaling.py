@@ -26,7 +26,7 @@ MODELS: dict[str, dict[str, Any]] = {"SASRec": SASREC, "BPR": {}}
 def write_interactions(folder: Path, interactions: int, seed: int = 0) -> Path:
     """Write ``<folder>/made<interactions>`` in RecBole's format; users differ in length, from 5 up."""
     draw = np.random.default_rng(seed)
-    lengths = 5 + draw.geometric(1 / 6, size=interactions // 10)
+    lengths = 4 + draw.geometric(1 / 6, size=interactions // 10)
     user = np.repeat(np.arange(len(lengths)), lengths)
     time = np.arange(len(user)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     popularity = 1 / np.arange(1, ITEMS + 1)

@@ -101,10 +101,10 @@ def test_a_suite_is_run_with_our_host(tmp_path: Path) -> None:
     ours = json.loads((tmp_path / "ours.json").read_text())
     used = {name.partition("::test_")[2]: at["used"] for name, at in ours.items()}
     assert used == {
-        "data": "data",
-        "objective": "data trainer",
-        "best_weights_are_read": "data trainer",
-        "sequences": "data trainer trim",
+        "data": "data dataset",
+        "objective": "data dataset trainer",
+        "best_weights_are_read": "data dataset trainer",
+        "sequences": "data dataset dropout layers softmax trainer trim",
         "wrong": "",
     }
 
