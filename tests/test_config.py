@@ -86,6 +86,9 @@ def test_a_long_wrong_value_is_cut():
     assert len(str(caught.value)) < 150
 
 
+SPEED = ("arrays", "trim", "bucket", "dataset", "layers", "dropout", "softmax", "sparse", "optimizer", "ranking")
+
+
 def test_defaults_are_the_documented_ones():
     """A default that moves changes every published result without a word."""
     config = CkdConfig()
@@ -101,7 +104,7 @@ def test_defaults_are_the_documented_ones():
         "text": {"fields": list(TEXT_FIELDS), "encoder": "minilm"},
         "run_dir": "ckd_runs",
         "cache_dir": "",
-        "speed": {"arrays": True, "trim": True, "bucket": True},
+        "speed": dict.fromkeys(SPEED, True),
     }
     assert Curriculum().model_dump(mode="json") == {
         "difficulty": {"length": 0.5, "popularity": 0.5},

@@ -28,9 +28,9 @@ def test_the_table_has_every_model_and_says_how_many_are_students() -> None:
     result = invoke()
     assert result.exit_code == 0
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
-    assert lines[0] == "model family reader passes calls needs status"
-    assert "LightGCN graph propagated embeddings 1 1+0 student" in lines
-    assert "BERT4Rec sequential second pass 2 1+1 student" in lines
+    assert lines[0] == "model family reader passes calls speed needs status"
+    assert "LightGCN graph propagated embeddings 1 1+0 sparse student" in lines
+    assert "BERT4Rec sequential second pass 2 1+1 layers, dropout student" in lines
     assert any(line.startswith("SASRecPlus sequential every position 1") for line in lines)
     assert lines[-1].startswith("88 of 98 models are students, ")
 
