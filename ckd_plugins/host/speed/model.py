@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from ckd_plugins.config import Speed
 from ckd_plugins.host.loaders import row_lengths
 from ckd_plugins.host.speed.check import applied, shortest_and_longest
@@ -31,6 +33,8 @@ def speed_up(model: Any, loader: Any, config: Any, speed: Speed) -> tuple[str, .
     Returns:
         The names of those made, as the settings of ``ckd.speed`` have them.
     """
+    if not isinstance(model, nn.Module):
+        return ()  # a decision tree
     inner = getattr(loader, "general_dataloader", loader)
     lengths = row_lengths(inner._dataset, config)
     made: list[str] = []
