@@ -101,6 +101,18 @@ def test_batches_are_recboles(prepare: Callable[..., Any]) -> None:
         assert torch.equal(ours, theirs)
 
 
+def test_lists_are_put_together_once(prepare: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loader is ranked after every epoch, and its users' items never change."""
+    loader = prepare("BPR").splits.test
+    with users_by_arrays(loader):
+        first = loader.collate_fn([0, 1])
+    monkeypatch.setattr(loader, "uid2history_item", None)
+    with users_by_arrays(loader):
+        again = loader.collate_fn([0, 1])
+    for a, b in zip([*first[1], *first[2:]], [*again[1], *again[2:]], strict=True):
+        assert torch.equal(a, b)
+
+
 @pytest.mark.parametrize(("name", "wide"), [("BPR", False), ("LightGCN", False), ("ENMF", True), ("FISM", None)])
 def test_width_is_of_what_grows_with_the_rows(prepare: Callable[..., Any], name: str, wide: bool | None) -> None:
     """KGCN's pairs of a thousand rows take gigabytes; a graph's embeddings are the same for one row and for many."""
