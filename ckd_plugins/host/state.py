@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from ckd_plugins.host.randomness import random_states_kept
 
 __all__ = ["forked_rng", "frozen_statistics", "override", "preserved", "without_caches"]
 
@@ -35,14 +36,9 @@ def forked_rng(model: nn.Module) -> Iterator[None]:
 
     A pass that the plain run does not make must not shift the random numbers of those that it does make.
     """
-    python, numpy_state = random.getstate(), np.random.get_state()
     devices = {p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"}
-    try:
-        with torch.random.fork_rng(devices=sorted(devices)):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy_state)
+    with random_states_kept(sorted(devices)):
+        yield
 
 
 def _cache_names(model: Any) -> list[str]:
