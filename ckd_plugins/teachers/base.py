@@ -36,6 +36,9 @@ class Teacher(ABC):
     """What configs call it."""
     form: ClassVar[Literal["factors", "topk"]] = "factors"
     """How its knowledge is asked for and stored."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """Options that are paths of files or folders (a checkpoint, image vectors): what is in them makes another teacher,
+    where they lie does not."""
     max_length: int
     """How many of a history's newest items it reads; the content keys of its answers use the same number."""
     temperature: float

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.domains.atomic import read_atomic
+from ckd_plugins.domains.content import content_digest
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.errors import ConfigError, DataError, SignalError, TeacherError
 from ckd_plugins.host.settings import find_dataset
@@ -151,7 +152,7 @@ def teach(
             __version__,
             _origin(component, registry),
             component.name,
-            sorted(component.resolve(registry, "teacher", host).items()),
+            sorted(_options(component, spec, registry, host).items()),
             material.data_hash,
             material.split_hash,
             text,
@@ -175,6 +176,15 @@ def teach(
     if not seconds:
         reporter.say(f"{component.name}: reused from {folder} (fine-tuned before on the same data)")
     return Taught(component.name, teacher, signal, folder, store.path, seconds)
+
+
+def _options(component: Component, spec: Any, registry: Registry, host: Mapping[str, Any]) -> dict[str, Any]:
+    """All options in force, files by what is in them."""
+    options = component.resolve(registry, "teacher", host)
+    for name in getattr(spec.load(), "files", ()):
+        if options.get(name) is not None:
+            options[name] = content_digest(options[name])
+    return options
 
 
 def _origin(component: Component, registry: Registry) -> str:

@@ -83,6 +83,16 @@ class LastItem(Teacher):
         return cls(**json.loads((Path(folder) / "config.json").read_text()))
 
 
+class FromFile(LastItem):
+    """Starts from a file."""
+
+    name: ClassVar[str] = "from-file"
+    files: ClassVar[tuple[str, ...]] = ("checkpoint",)
+
+    def __init__(self, *, checkpoint: str | None = None, shade: int = 0, seed: int = 0) -> None:
+        super().__init__(shade=shade, seed=seed)
+
+
 class Forgetful(LastItem):
     """Its save writes nothing of use."""
 
@@ -108,7 +118,7 @@ class Killed(LastItem):
 class Teachers:
     @hookimpl
     def ckd_register_teachers(self) -> Iterator[TeacherSpec]:
-        for cls in (LastItem, Forgetful, Killed):
+        for cls in (LastItem, FromFile, Forgetful, Killed):
             yield TeacherSpec(name=cls.name, factory=cls)
 
 
@@ -179,6 +189,17 @@ def test_options_and_seed_make_another_teacher(ask: Teach, other: dict[str, Any]
 def test_a_default_spelt_out_is_the_same_teacher(ask: Teach) -> None:
     """Writing down what holds anyway must not cost a training."""
     assert ask("last", shade=0).folder == ask("last").folder
+
+
+def test_what_is_in_a_file_makes_another_teacher_not_where_it_lies(ask: Teach, tmp_path: Path) -> None:
+    """A checkpoint written anew under its old name would not be read."""
+    for name, text in {"a": "1", "moved": "1", "b": "2"}.items():
+        (tmp_path / name).write_text(text)
+    first = ask("from-file", checkpoint=str(tmp_path / "a"))
+    assert ask("from-file", checkpoint=str(tmp_path / "moved")).folder == first.folder
+    (tmp_path / "a").write_text("2")
+    assert ask("from-file", checkpoint=str(tmp_path / "a")).folder != first.folder
+    assert ask("from-file").folder != first.folder
 
 
 def test_what_is_pretrained_on_makes_another_teacher(ask: Teach, tmp_path: Path) -> None:

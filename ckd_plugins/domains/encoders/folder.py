@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ckd_plugins.domains.content import content_digest
 from ckd_plugins.domains.encoders.base import TextEncoder
 from ckd_plugins.errors import DataError, EnvironmentProblem
 
@@ -71,15 +71,11 @@ class FolderEncoder(TextEncoder):
     @cached_property
     def identity(self) -> str:
         """Digest of the folder's configuration, vocabulary and weights, and of the settings."""
-        digest = blake2b(digest_size=10)
-        digest.update(f"{self.pooling} {self.normalize} {self.max_length}".encode())
-        for file in sorted(self.path.iterdir()):
-            if file.is_file() and (file.suffix in _READ or file.name == "vocab.txt"):
-                digest.update(file.name.encode())
-                with file.open("rb") as stream:
-                    while block := stream.read(1 << 24):
-                        digest.update(block)
-        return digest.hexdigest()
+        settings = f"{self.pooling} {self.normalize} {self.max_length}"
+        return content_digest(self.path, keep=self._decides, begin=settings)
+
+    def _decides(self, file: Path) -> bool:
+        return file.parent == self.path and (file.suffix in _READ or file.name == "vocab.txt")
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """See :meth:`TextEncoder.encode`; texts of like length share a batch."""
