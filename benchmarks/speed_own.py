@@ -74,12 +74,18 @@ class Worker:
         seed = int(self._config["seed"])
         taught = [teach(c, material, [], self._ckd, self._registry, Silent(), seed) for c in self._ckd.teachers]
         self._material, self._teachers = material, {one.name: one.teacher for one in taught}
+        self._stores = [one.store for one in taught]
         return [one.signal for one in taught]
 
     def _distil(self, material: Any, signals: list[Any]) -> None:
         from ckd_plugins.host.loaders import rows_a_batch
+        from ckd_plugins.training.progress import Silent
+        from ckd_plugins.training.soft_targets import soft_targets
         from ckd_plugins.training.student import choose_reader, make_student
 
+        soft = None
+        if self._ckd.targets.when == "once":
+            soft = soft_targets(signals, self._stores, material, self._ckd, self._registry, Silent())
         reader = choose_reader(self.model, self._splits, self._config, self._registry, self._student)
         make_student(
             self.model,
@@ -91,6 +97,7 @@ class Worker:
             int(self._config["seed"]),
             rows_a_batch(self._splits.train),
             self._student,
+            soft,
         )
 
     def epoch(self, number: int | None = None, batches: int = 0) -> float:

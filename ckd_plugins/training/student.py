@@ -9,6 +9,8 @@ import torch
 
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.distillation.objective import Objective
+from ckd_plugins.distillation.soft_objective import SoftObjective
+from ckd_plugins.distillation.soft_targets import SoftTargets
 from ckd_plugins.errors import ConfigError, StudentError
 from ckd_plugins.host.data import ROW_FIELD, Splits
 from ckd_plugins.registry import Registry
@@ -87,7 +89,8 @@ def make_student(
     seed: int,
     batch_size: int,
     subscription: Subscription | None = None,
-) -> tuple[Handle, Objective]:
+    soft: SoftTargets | None = None,
+) -> tuple[Handle, Objective | SoftObjective]:
     """Attach the objective of a config to a model instance.
 
     Args:
@@ -100,20 +103,44 @@ def make_student(
         seed: of what is random in the candidates.
         batch_size: rows of a batch that are distilled, at most.
         subscription: the student's record.
+        soft: what the teachers hold of every row, where they were integrated before.
     """
+    objective: Objective | SoftObjective
+    if soft is None:
+        objective = _objective(reader, signals, material, config, registry, seed, batch_size)
+    else:
+        objective = SoftObjective(
+            soft,
+            [signal.name for signal in signals],
+            config.loss.build(registry, "loss", tau=config.temperature),
+            n_items=len(material.tokens),
+            over=config.targets.over or ("catalogue" if reader.softmax else "list"),
+            weight=config.weight,
+        )
+    objective.to(next(model.parameters()).device)
+    rows = row_source(model, material, subscription)
+    return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows), objective
+
+
+def _objective(
+    reader: Reader,
+    signals: Sequence[Signal],
+    material: Material,
+    config: CkdConfig,
+    registry: Registry,
+    seed: int,
+    batch_size: int,
+) -> Objective:
     candidates = _limited(config.candidates, reader, batch_size).build(registry, "candidates", seed=seed)
     popularity = torch.from_numpy(material.popularity)
     candidates.bind(len(popularity), popularity)
-    objective = Objective(
+    return Objective(
         signals,
         candidates,
         config.integrator.build(registry, "integrator"),
         config.loss.build(registry, "loss", tau=config.temperature),
         weight=config.weight,
     )
-    objective.to(next(model.parameters()).device)
-    rows = row_source(model, material, subscription)
-    return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows), objective
 
 
 def row_source(model: Any, material: Material, subscription: Subscription | None = None) -> RowSource | None:
