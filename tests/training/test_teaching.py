@@ -335,6 +335,13 @@ CHECKS: list[tuple[str, dict[str, Any], bool, type[Exception], str]] = [
         UnknownNameError,
         "did you mean 'words'",
     ),
+    (
+        "file",
+        {"teachers": ["last", {"name": "from-file", "checkpoint": "/nowhere/weights"}]},
+        True,
+        DataError,
+        "option 'checkpoint' of teacher 'from-file': '/nowhere/weights' does not exist",
+    ),
 ]
 
 
