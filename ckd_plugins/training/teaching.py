@@ -29,7 +29,7 @@ from ckd_plugins.signals.manifest import Provenance
 from ckd_plugins.signals.store import Store
 from ckd_plugins.signals.writer import StoreWriter
 from ckd_plugins.training.material import Material
-from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.progress import Reporter, heard
 from ckd_plugins.training.teacher_files import by_content, check_files
 from ckd_plugins.training.texts import ReportingEncoder
 
@@ -219,7 +219,7 @@ def _train(teacher: Any, stage: str, data: Any, name: str, reporter: Reporter) -
     started = time.perf_counter()
     title = {"pretrain": "pre-train", "finetune": "fine-tune"}[stage]
     total = max(1, int(getattr(teacher, f"{stage}_epochs", 1)))
-    with reporter.task(f"{title} {name}", total) as advance:
+    with heard(reporter), reporter.task(f"{title} {name}", total) as advance:
 
         def progress(epoch: Any) -> None:
             note = f"loss {epoch.loss:.3f}"

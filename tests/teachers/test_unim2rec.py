@@ -16,6 +16,7 @@ from ckd_plugins.domains import Domain, TextEncoder
 from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.teachers import UniM2Rec
 from ckd_plugins.teachers.features import scaled
+from ckd_plugins.teachers.windows import next_item_windows
 
 from .conftest import SIZE, pictures, walks
 
@@ -179,6 +180,49 @@ def test_the_loss_of_alignment_has_its_weight_and_works(make: Make, tmp_path: Pa
         found.append((cluster[cosines.argmax(dim=1)] == cluster).float().mean().item())
     assert losses[1] > losses[0] + 1
     assert found[1] > 0.9 > found[0]
+
+
+def test_the_pretraining_loss_equals_its_definition(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Targets fused like histories, or items without an image aligned with zeros, fall to a low loss as well."""
+    from ckd_plugins.teachers import unim2rec
+
+    domain = walks(users=12, missing=20)
+    teacher = make(images=str(pictures(tmp_path / "v.npz", domain, share=0.5)), alignment_weight=0.7, temperature=0.2)
+    content = torch.from_numpy(teacher._content([domain]))
+    inputs = torch.cat([torch.zeros_like(content[:1]), content])
+    torch.manual_seed(0)
+    model = teacher._network(inputs, catalogue=False).eval()
+    for parameter in model.fusion.parameters():
+        torch.nn.init.normal_(parameter)
+    windows = next_item_windows(domain.offsets, domain.sequence.astype(np.int64) + 1, 50)
+    (batch,) = windows.batches(1000)
+    present = model.modalities(inputs)[1]
+    # A history has texts where there are any, a target has images.
+    left = [present & torch.tensor([True, False]), present & torch.tensor([False, True])]
+    left = [torch.where(mask.any(dim=1, keepdim=True), mask, present) for mask in left]
+    shown = np.unique(np.concatenate([[0], batch.items.ravel(), windows.flat[batch.position + 1]]))
+    masks = iter([mask[torch.from_numpy(shown)] for mask in left])
+    monkeypatch.setattr(unim2rec, "drop_modality", lambda *_: next(masks))
+    with torch.no_grad():
+        loss = teacher._pretrain_loss(model, inputs, batch, windows).item()
+        vectors = model.modalities(inputs)[0]
+        history, targets = (model.fusion(vectors, mask) for mask in left)
+        total, unit = 0.0, torch.nn.functional.normalize
+        wanted = windows.flat[batch.position + 1]
+        read = model.states(history[torch.from_numpy(batch.items)])
+        for p, (row, column) in enumerate(zip(batch.row, batch.column, strict=True)):
+            state = read[row, column]
+            negatives = [q for q in range(len(wanted)) if q == p or wanted[q] != wanted[p]]
+            cosines = [(unit(state, dim=0) @ unit(targets[wanted[q]], dim=0)).item() / 0.2 for q in negatives]
+            total += np.log(np.exp(cosines).sum()) - cosines[negatives.index(p)]
+        both = [i for i in shown if present[i].all()]
+        assert 2 < len(both) < len(shown)
+        text, image = (unit(vectors[both, m], dim=-1).double().numpy() for m in (0, 1))
+        logits = text @ image.T / 0.2
+        rows, columns = (np.log(np.exp(logits).sum(axis)) - np.diag(logits) for axis in (1, 0))
+    assert loss == pytest.approx(total / len(wanted) + 0.7 * (rows.mean() + columns.mean()) / 2, rel=1e-4)
 
 
 @pytest.mark.parametrize("ratio", [0.0, 1.0])
