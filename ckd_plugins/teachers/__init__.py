@@ -11,10 +11,22 @@ if TYPE_CHECKING:
     from ckd_plugins.teachers.listing import ListTeacher
     from ckd_plugins.teachers.recbole_model import RecBoleModel
     from ckd_plugins.teachers.text_teacher import TextTeacher
+    from ckd_plugins.teachers.unim2rec import UniM2Rec
     from ckd_plugins.teachers.unisrec import UniSRec
     from ckd_plugins.teachers.vqrec import VQRec
 
-__all__ = ["Epoch", "History", "ListTeacher", "Progress", "RecBoleModel", "Teacher", "TextTeacher", "UniSRec", "VQRec"]
+__all__ = [
+    "Epoch",
+    "History",
+    "ListTeacher",
+    "Progress",
+    "RecBoleModel",
+    "Teacher",
+    "TextTeacher",
+    "UniM2Rec",
+    "UniSRec",
+    "VQRec",
+]
 
 _HOME = {
     "Epoch": "history",
@@ -24,6 +36,7 @@ _HOME = {
     "RecBoleModel": "recbole_model",
     "Teacher": "base",
     "TextTeacher": "text_teacher",
+    "UniM2Rec": "unim2rec",
     "UniSRec": "unisrec",
     "VQRec": "vqrec",
 }

@@ -12,7 +12,7 @@ from ckd_plugins.domains.encoders.base import TextEncoder
 from ckd_plugins.domains.encoders.cache import encode_domain
 from ckd_plugins.domains.keys import token_hashes
 
-__all__ = ["text_features"]
+__all__ = ["scaled", "text_features"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -38,7 +38,7 @@ def text_features(
     """
     vectors, has_text = encode_domain(domain, encoder, cache_dir)
     if size is not None:
-        vectors *= size / np.maximum(np.sqrt((vectors**2).mean(axis=1, keepdims=True)), _LEAST)
+        vectors = scaled(vectors, size)
     if has_text.all():
         return vectors
     known = vectors[has_text]
@@ -49,3 +49,9 @@ def text_features(
         direction = np.random.default_rng(int(seed)).standard_normal(vectors.shape[1])
         vectors[row] = mean + length * direction / np.linalg.norm(direction)
     return vectors
+
+
+def scaled(vectors: Float32, size: float) -> Float32:
+    """Return ``[n, dim]`` vectors with ``size`` as the root mean square of each one's elements; zeros stay zeros."""
+    sized: Float32 = vectors * (size / np.maximum(np.sqrt((vectors**2).mean(axis=1, keepdims=True)), _LEAST))
+    return sized

@@ -96,8 +96,8 @@ class TextTeacher(Teacher):
         """Return a new network; ``catalogue``: for the items of ``inputs``, not only for what carries over."""
 
     @abstractmethod
-    def _inputs(self, texts: Float32, *, pretraining: bool) -> Tensor:
-        """Return what item vectors are made from, given text vectors ``[n, dim]`` of the items (no padding row)."""
+    def _inputs(self, content: Float32, *, pretraining: bool) -> Tensor:
+        """Return what item vectors are made from, given the items' :meth:`_content` ``[n, dim]`` (no padding row)."""
 
     @abstractmethod
     def _pretrain_loss(self, model: SequenceModel, inputs: Tensor, batch: Batch, windows: Windows) -> Tensor:
@@ -109,13 +109,13 @@ class TextTeacher(Teacher):
         """See :meth:`Teacher.pretrain`; negatives are the batch's other targets, of all domains."""
         if not domains:
             raise DataError(f"teacher {self.name!r}: no domains to pre-train on; name at least one")
-        texts = np.concatenate([self._texts(d) for d in domains])
+        content = self._content(domains)
         shift = np.cumsum([0, *(d.n_items for d in domains)])
         flat = np.concatenate([d.sequence + 1 + s for d, s in zip(domains, shift, strict=False)]).astype(np.int64)
         lengths = np.concatenate([np.diff(d.offsets) for d in domains])
         windows = self._windows(np.concatenate([[0], np.cumsum(lengths)]), flat, ", ".join(d.name for d in domains))
         with self._seeded() as rng:
-            inputs = self._inputs(texts, pretraining=True).to(self.device)
+            inputs = self._inputs(content, pretraining=True).to(self.device)
             model = self._network(inputs, catalogue=False).to(self.device)
             if self._start is not None:
                 model.load_state_dict(self._start, strict=False)
@@ -132,13 +132,13 @@ class TextTeacher(Teacher):
 
     def finetune(self, domain: Domain, *, progress: Progress | None = None) -> History:
         """See :meth:`Teacher.finetune`; cross entropy over all items of the domain."""
-        texts = self._texts(domain)
+        content = self._content([domain])
         if not (domain.valid >= 0).any():
             domain = domain.hold_last_out()
         windows = self._windows(domain.offsets, domain.sequence.astype(np.int64) + 1, domain.name)
         held_out = domain.valid_instances(self.max_length)
         with self._seeded() as rng:
-            inputs = self._inputs(texts, pretraining=False).to(self.device)
+            inputs = self._inputs(content, pretraining=False).to(self.device)
             model = self._network(inputs, catalogue=True).to(self.device)
             if self._start is not None:
                 model.load_state_dict(self._start, strict=False)
@@ -171,12 +171,17 @@ class TextTeacher(Teacher):
         self._table = None
         return history
 
-    def _texts(self, domain: Domain) -> Float32:
+    def _content(self, domains: Sequence[Domain]) -> Float32:
+        """What is known of the domains' items, one after another: text vectors; a subclass may add to them."""
+        encoder = self._text_encoder()
+        return np.concatenate([text_features(d, encoder, self.cache_dir, size=self.text_size) for d in domains])
+
+    def _text_encoder(self) -> TextEncoder:
         if self.encoder is None:
             from ckd_plugins.domains.encoders.minilm import MiniLM
 
             self.encoder = MiniLM(device=self.device)
-        return text_features(domain, self.encoder, self.cache_dir, size=self.text_size)
+        return self.encoder
 
     def _windows(self, offsets: Int64, flat: Int64, where: str) -> Windows:
         windows = next_item_windows(offsets, flat, self.max_length, all_positions=self.all_positions)
@@ -316,7 +321,8 @@ class TextTeacher(Teacher):
         return dict(self._model.state_dict()) if self._model is not None else dict(self._start or {})
 
     def _config(self) -> dict[str, Any]:
-        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in _LOCAL}
+        local = (*_LOCAL, *self.files, *self.models)
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in local}
         return {
             "teacher": self.name,
             "options": kept,
@@ -327,4 +333,4 @@ class TextTeacher(Teacher):
 
 
 _LOCAL = ("encoder", "cache_dir", "device")
-"""Options that belong to a machine, not to a teacher."""
+"""Options that belong to a machine, not to a teacher; so do paths, what is read there is in the weights."""
