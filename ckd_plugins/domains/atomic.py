@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from ckd_plugins.domains.domain import Domain
-from ckd_plugins.domains.text import build_text
+from ckd_plugins.domains.text import build_text, clean
 from ckd_plugins.errors import DataError
 
-__all__ = ["DEFAULT_TEXT_FIELDS", "read_atomic", "read_texts"]
+__all__ = ["DEFAULT_TEXT_FIELDS", "read_atomic", "read_attributes", "read_texts"]
 
 DEFAULT_TEXT_FIELDS = ("title", "brand", "categories")
 
@@ -58,6 +58,7 @@ def read_atomic(
         frame[item_field].tolist(),
         _order(inter, frame[order_field]).to_numpy() if order_field else None,
         read_texts(folder / f"{folder.name}.item", item_field, text_fields),
+        attributes=read_attributes(folder / f"{folder.name}.item", item_field, text_fields),
         leave_one_out=leave_one_out,
     )
 
@@ -68,10 +69,30 @@ def read_texts(path: Path, item_field: str, text_fields: Sequence[str] | None) -
     Raises:
         DataError: as :func:`read_atomic`.
     """
+    items, columns = _columns(path, item_field, text_fields)
+    rows = zip(*columns.values(), strict=True) if columns else ([] for _ in items)
+    return dict(zip(items, map(build_text, rows), strict=True))
+
+
+def read_attributes(path: Path, item_field: str, text_fields: Sequence[str] | None) -> dict[str, dict[str, str]]:
+    """Return what :func:`read_texts` joins, cleaned and apart: name of the column -> item token -> its value.
+
+    The full stop that ends a field in a joined text is left out, and so are empty values.
+
+    Raises:
+        DataError: as :func:`read_atomic`.
+    """
+    items, columns = _columns(path, item_field, text_fields)
+    cleaned = {name: zip(items, map(clean, values), strict=True) for name, values in columns.items()}
+    return {name: {token: value[:-1] for token, value in pairs if value} for name, pairs in cleaned.items()}
+
+
+def _columns(path: Path, item_field: str, text_fields: Sequence[str] | None) -> tuple[list[str], dict[str, list[str]]]:
+    """An item file's tokens and its text columns."""
     if not path.is_file():
         if text_fields:
             raise DataError(f"{path} does not exist, but text_fields asks for {', '.join(text_fields)}; add the file")
-        return {}
+        return [], {}
     frame = _read(path, [item_field, *(DEFAULT_TEXT_FIELDS if text_fields is None else text_fields)])
     if text_fields is None:
         text_fields = [f for f in DEFAULT_TEXT_FIELDS if f in frame]
@@ -83,9 +104,7 @@ def read_texts(path: Path, item_field: str, text_fields: Sequence[str] | None) -
     if missing:
         known = ", ".join(_header(path))
         raise DataError(f"{path} has no column {missing[0]!r}; text_fields can name: {known}")
-    columns = [frame[f].tolist() for f in text_fields]
-    rows = zip(*columns, strict=True) if columns else ([] for _ in range(len(frame)))
-    return dict(zip(frame[item_field].tolist(), map(build_text, rows), strict=True))
+    return frame[item_field].tolist(), {f: frame[f].tolist() for f in text_fields}
 
 
 def _header(path: Path) -> list[str]:

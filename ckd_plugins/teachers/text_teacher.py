@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +27,7 @@ from ckd_plugins.teachers.history import History, Progress
 from ckd_plugins.teachers.losses import cosine_cross_entropy
 from ckd_plugins.teachers.nets.sequence import SequenceModel
 from ckd_plugins.teachers.ranking import ndcg, target_ranks
+from ckd_plugins.teachers.seeding import seeded
 from ckd_plugins.teachers.windows import Batch, Windows, next_item_windows, prefix_windows
 
 __all__ = ["TextTeacher"]
@@ -196,13 +197,8 @@ class TextTeacher(Teacher):
         states = model.states(F.embedding(items, table))
         return states[torch.from_numpy(batch.row), torch.from_numpy(batch.column)]
 
-    @contextmanager
-    def _seeded(self) -> Iterator[np.random.Generator]:
-        """Seed torch for the time being, and give a generator for the order of batches."""
-        devices = [self.device] if self.device.startswith("cuda") else []
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(self.seed)
-            yield np.random.default_rng(self.seed)
+    def _seeded(self) -> AbstractContextManager[np.random.Generator]:
+        return seeded(self.seed, self.device)
 
     # Answers.
 

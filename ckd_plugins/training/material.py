@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ckd_plugins.domains.atomic import read_texts
-from ckd_plugins.domains.domain import Domain
+from ckd_plugins.domains.atomic import read_attributes, read_texts
+from ckd_plugins.domains.domain import Domain, align
 from ckd_plugins.domains.instances import Instances
 from ckd_plugins.domains.keys import token_hashes
 from ckd_plugins.errors import DataError
@@ -20,7 +20,7 @@ from ckd_plugins.host.data import Splits
 from ckd_plugins.host.rows import TrainingRows, item_tokens, training_rows, user_tokens, validation_targets
 from ckd_plugins.host.settings import DatasetPath
 
-__all__ = ["Material", "gather", "item_texts"]
+__all__ = ["Material", "gather", "item_attributes", "item_texts"]
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Material:
 
     @cached_property
     def text_hash(self) -> str:
-        """Digest of the items' texts."""
-        pairs = sorted(zip(self.domain.items, self.domain.text, strict=True))
-        return blake2b(repr(pairs).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+        """Digest of the items' texts and of the parts that they are made of."""
+        rows = sorted(zip(self.domain.items, self.domain.text, self.domain.described(), strict=True))
+        return blake2b(repr(rows).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
     def evaluation_instances(self) -> Instances:
         """One row a domain user: the history before its test target (train sequence, then the validation target)."""
@@ -88,11 +88,23 @@ def item_texts(dataset: DatasetPath, item_field: str, fields: Sequence[str] | No
     Raises:
         DataError: the file is malformed.
     """
+    present = _present(dataset, fields)
+    return {} if present == [] else read_texts(dataset.folder / f"{dataset.name}.item", item_field, present)
+
+
+def item_attributes(dataset: DatasetPath, item_field: str, fields: Sequence[str] | None) -> dict[str, dict[str, str]]:
+    """What :func:`item_texts` joins, by column and token.
+
+    Raises:
+        DataError: the file is malformed.
+    """
+    present = _present(dataset, fields)
+    return {} if present == [] else read_attributes(dataset.folder / f"{dataset.name}.item", item_field, present)
+
+
+def _present(dataset: DatasetPath, fields: Sequence[str] | None) -> list[str] | None:
     columns = dataset.columns("item")
-    present = None if fields is None else [f for f in fields if f in columns]
-    if not columns or present == []:
-        return {}
-    return read_texts(dataset.folder / f"{dataset.name}.item", item_field, present)
+    return [] if not columns else None if fields is None else [f for f in fields if f in columns]
 
 
 def gather(splits: Splits, config: Any, dataset: DatasetPath, fields: Sequence[str] | None) -> Material:
@@ -121,6 +133,7 @@ def gather(splits: Splits, config: Any, dataset: DatasetPath, fields: Sequence[s
         sequence=rows.flat[:n] - 1,
         valid=np.where(valid > 0, valid - 1, -1),
         test=np.full(len(rows.users), -1),
+        attributes=align(item_attributes(dataset, config["ITEM_ID_FIELD"], fields), items),
     )
     target = np.maximum(rows.target - 1, 0)  # by-user rows of users without a sequence have none, and no history
     user_row = np.full(len(users), -1, np.int64)

@@ -308,7 +308,7 @@ def _answers(teacher: Any, material: Material, rows: NDArray[np.int64]) -> dict[
 
 
 def _domain_hash(domain: Domain) -> str:
-    parts = (domain.name, domain.items, domain.text, domain.users)
+    parts = (domain.name, domain.items, domain.text, domain.described(), domain.users)
     digest = blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=8)
     digest.update(domain.offsets.tobytes() + domain.sequence.tobytes())
     return digest.hexdigest()
