@@ -84,7 +84,8 @@ class Net(nn.Module):
         if self.shape.pooling == "first":
             pooled = states[:, 0]
         else:
-            weight = batch.real.unsqueeze(-1).to(states.dtype)
+            read = batch.positions == 1 if self.shape.pooling == "newest" else batch.real
+            weight = read.unsqueeze(-1).to(states.dtype)
             pooled = (states * weight).sum(dim=1) / weight.sum(dim=1)
         return cast(Tensor, self.projection(pooled)) if history and self.projection is not None else pooled
 
@@ -104,4 +105,6 @@ class Net(nn.Module):
         if not chosen.any():
             return states.sum() * 0.0
         logits = self.lm_head(states[chosen], words, self.embeddings.word_embeddings.weight)
-        return F.cross_entropy(logits.float(), torch.searchsorted(words, batch.ids[chosen]))
+        return F.cross_entropy(
+            logits.float() if logits.dtype == torch.bfloat16 else logits, torch.searchsorted(words, batch.ids[chosen])
+        )
