@@ -12,9 +12,14 @@ from ckd_plugins.teachers.recformer.encoders import FullEncoder, WindowEncoder
 from ckd_plugins.teachers.recformer.shape import NetShape
 from ckd_plugins.teachers.recformer.tokens import TokenBatch
 
-__all__ = ["Net"]
+__all__ = ["Net", "widened"]
 
 _INIT_STD = 0.02
+
+
+def widened(x: Tensor) -> Tensor:
+    """Return what autocast computed in bfloat16 as float32: losses and stored vectors need its digits."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 class Embeddings(nn.Module):
@@ -105,6 +110,4 @@ class Net(nn.Module):
         if not chosen.any():
             return states.sum() * 0.0
         logits = self.lm_head(states[chosen], words, self.embeddings.word_embeddings.weight)
-        return F.cross_entropy(
-            logits.float() if logits.dtype == torch.bfloat16 else logits, torch.searchsorted(words, batch.ids[chosen])
-        )
+        return F.cross_entropy(widened(logits), torch.searchsorted(words, batch.ids[chosen]))

@@ -11,8 +11,8 @@ from ckd_plugins.teachers.recformer.backbone import Backbone
 
 
 def test_a_folder_without_a_model_is_one_clear_line(tmp_path: Path) -> None:
-    """transformers would look for it on the hub and speak of connections."""
-    with pytest.raises(TeacherError, match="has no config.json"):
+    """The library would look for it on the hub and speak of connections."""
+    with pytest.raises(TeacherError, match="it has no config"):
         Backbone(tmp_path)
 
 
@@ -42,7 +42,7 @@ def test_a_failed_download_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) ->
         raise OSError("We couldn't connect to 'https://huggingface.co'\nand more\nlines")
 
     monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", fail)
-    with pytest.raises(EnvironmentProblem, match="backbone_id 'a/b' cannot be had.*couldn't connect") as caught:
+    with pytest.raises(EnvironmentProblem, match=r"backbone_id 'a/b' cannot be had.*couldn't connect") as caught:
         Backbone("a/b", hub=True)
     assert "\n" not in str(caught.value)
     assert asked == [("a/b", False)]

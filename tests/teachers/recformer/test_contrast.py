@@ -11,7 +11,7 @@ from ckd_plugins.teachers.recformer.net import Net
 from ckd_plugins.teachers.recformer.shape import NetShape
 from ckd_plugins.teachers.recformer.tokens import ItemTokens
 
-SHAPE = NetShape(30, 16, 1, 2, 24, 40, 6, 0, 1, "gelu", 1e-5, None, "first", projection=False)
+SHAPE = NetShape(30, 16, 1, 2, 24, 40, 6, 0, 1, "gelu", 1e-5, None, "mean", projection=False)
 ROWS = Rows(np.array([0, 1, 2, 3]), np.array([0, 0, 1]), np.array([2, 3, 3]), np.array([3, 2, 3]))
 
 

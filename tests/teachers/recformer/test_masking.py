@@ -44,7 +44,8 @@ def test_words_are_hidden_whole_and_nothing_else_is() -> None:
     assert torch.equal(chosen[:, 1:121:2], chosen[:, 2:121:2])
     assert not chosen[plain.kinds != VALUE].any()
     assert torch.equal(masked.ids[~chosen], plain.ids[~chosen])
-    assert (masked.kinds is plain.kinds) and (masked.positions is plain.positions)
+    assert masked.kinds is plain.kinds
+    assert masked.positions is plain.positions
     assert plain.ids.max() >= 100
     assert not (plain.ids == MASK).any()
 
