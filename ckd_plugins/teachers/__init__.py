@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ckd_plugins.teachers.history import Epoch, History, Progress
     from ckd_plugins.teachers.listing import ListTeacher
     from ckd_plugins.teachers.recbole_model import RecBoleModel
+    from ckd_plugins.teachers.recformer import Recformer
     from ckd_plugins.teachers.text_teacher import TextTeacher
     from ckd_plugins.teachers.unim2rec import UniM2Rec
     from ckd_plugins.teachers.unisrec import UniSRec
@@ -21,6 +22,7 @@ __all__ = [
     "ListTeacher",
     "Progress",
     "RecBoleModel",
+    "Recformer",
     "Teacher",
     "TextTeacher",
     "UniM2Rec",
@@ -34,6 +36,7 @@ _HOME = {
     "ListTeacher": "listing",
     "Progress": "history",
     "RecBoleModel": "recbole_model",
+    "Recformer": "recformer",
     "Teacher": "base",
     "TextTeacher": "text_teacher",
     "UniM2Rec": "unim2rec",

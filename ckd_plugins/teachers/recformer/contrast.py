@@ -12,7 +12,7 @@ from ckd_plugins.teachers.losses import in_batch_contrastive
 from ckd_plugins.teachers.recformer.examples import Batch, Rows
 from ckd_plugins.teachers.recformer.masking import mask_words
 from ckd_plugins.teachers.recformer.matching import Reader
-from ckd_plugins.teachers.recformer.net import Net
+from ckd_plugins.teachers.recformer.net import Net, widened
 from ckd_plugins.teachers.recformer.tokens import ItemTokens, TokenBatch
 
 __all__ = ["Pretraining"]
@@ -71,7 +71,7 @@ class Pretraining(Reader):
             sequences, words = self._side(self.assemble(batch.items), history=True)
             items, item_words = self._side(self.assemble(targets[:, None] + 1), history=False)
         index = torch.from_numpy(which).to(self.device)
-        contrast = in_batch_contrastive(sequences.float(), items.float()[index], index, self.temperature)
+        contrast = in_batch_contrastive(widened(sequences), widened(items)[index], index, self.temperature)
         return contrast + self.masked_weight * (words + item_words)
 
     def _side(self, batch: TokenBatch, *, history: bool) -> tuple[Tensor, Tensor]:

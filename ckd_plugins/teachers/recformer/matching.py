@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ckd_plugins.errors import DataError
 from ckd_plugins.teachers.losses import cosine_cross_entropy
 from ckd_plugins.teachers.recformer.examples import Batch, Rows
-from ckd_plugins.teachers.recformer.net import Net
+from ckd_plugins.teachers.recformer.net import Net, widened
 from ckd_plugins.teachers.recformer.tokens import ItemTokens, TokenBatch
 
 __all__ = ["Matcher", "Reader", "readable", "sequences"]
@@ -59,11 +59,11 @@ class Reader(nn.Module):
         """Return a vector a sequence, ``[B, d]``."""
         with self.autocast():
             vectors = self.net.vectors(self.assemble(items), history=history)
-        return vectors.float()
+        return widened(vectors)
 
     def encode(self, rows: Rows, *, history: bool) -> Tensor:
         """Return a vector of length 1 for each row, ``[R, d]``, without gradients; rows of like length share a pass."""
-        vectors = torch.zeros(len(rows), self.net.shape.hidden_size, device=self.device)
+        vectors = self.net.embeddings.word_embeddings.weight.new_zeros(len(rows), self.net.shape.hidden_size)
         cost = rows.tokens(self.tokens.lengths, self.longest)
         training = self.training
         self.eval()

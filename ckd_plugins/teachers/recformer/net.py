@@ -12,9 +12,14 @@ from ckd_plugins.teachers.recformer.encoders import FullEncoder, WindowEncoder
 from ckd_plugins.teachers.recformer.shape import NetShape
 from ckd_plugins.teachers.recformer.tokens import TokenBatch
 
-__all__ = ["Net"]
+__all__ = ["Net", "widened"]
 
 _INIT_STD = 0.02
+
+
+def widened(x: Tensor) -> Tensor:
+    """Return what autocast computed in bfloat16 as float32: losses and stored vectors need its digits."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 class Embeddings(nn.Module):
@@ -84,7 +89,8 @@ class Net(nn.Module):
         if self.shape.pooling == "first":
             pooled = states[:, 0]
         else:
-            weight = batch.real.unsqueeze(-1).to(states.dtype)
+            read = batch.positions == 1 if self.shape.pooling == "newest" else batch.real
+            weight = read.unsqueeze(-1).to(states.dtype)
             pooled = (states * weight).sum(dim=1) / weight.sum(dim=1)
         return cast(Tensor, self.projection(pooled)) if history and self.projection is not None else pooled
 
@@ -104,4 +110,4 @@ class Net(nn.Module):
         if not chosen.any():
             return states.sum() * 0.0
         logits = self.lm_head(states[chosen], words, self.embeddings.word_embeddings.weight)
-        return F.cross_entropy(logits.float(), torch.searchsorted(words, batch.ids[chosen]))
+        return F.cross_entropy(widened(logits), torch.searchsorted(words, batch.ids[chosen]))

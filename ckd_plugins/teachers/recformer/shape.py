@@ -7,7 +7,7 @@ from typing import Literal
 
 __all__ = ["NetShape", "Pooling"]
 
-Pooling = Literal["first", "mean"]
+Pooling = Literal["first", "mean", "newest"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class NetShape:
     window: int | None
     """Width of Longformer's sliding window; ``None``: every token sees every other."""
     pooling: Pooling
-    """What stands for a sequence: the state of ``<s>``, as published, or the mean over tokens."""
+    """What stands for a sequence: the state of ``<s>``, as published, or the mean over tokens (of the newest item)."""
     projection: bool
     """A linear layer over a history's vector; items have none."""
 

@@ -52,7 +52,7 @@ class Stages:
         """
         total = self.schedule.epochs
         first = self._part(total - self.second, steps, 0.0)
-        table, best = matcher.table.detach().clone(), -1.0
+        table, best, history = matcher.table.detach().clone(), -1.0, History()
 
         def fresh() -> Iterable[Batch]:
             matcher.refresh()
@@ -60,45 +60,45 @@ class Stages:
 
         def judge() -> float:
             nonlocal table, best
-            score = validate() if validate is not None else 0.0
+            assert validate is not None
+            score = validate()
             if score > best:
                 table, best = matcher.table.detach().clone(), score
             return score
 
-        history = fit(matcher, fresh, matcher.loss, first, validate=judge if validate else None, progress=progress)
+        def stage(
+            source: Callable[[], Iterable[Batch]], schedule: Schedule, judge: Callable[[], float] | None
+        ) -> History:
+            """Train one stage, whose epochs come after those that were before."""
+            done, spent = len(history.epochs), history.seconds
+
+            def placed(epoch: Epoch) -> Epoch:
+                return replace(epoch, number=epoch.number + done, of=total, seconds=epoch.seconds + spent)
+
+            report = None if progress is None else lambda epoch: progress(placed(epoch))
+            found = fit(matcher, source, matcher.loss, schedule, validate=judge, progress=report)
+            return replace(found, epochs=[placed(e) for e in found.epochs], best=found.best + done if found.best else 0)
+
+        history = stage(fresh, first, None if validate is None else judge)
         if not history.best:
             matcher.refresh()
         elif validate is not None:
             _put(matcher, {"table": table})
-        late = self.schedule.max_seconds is not None and history.seconds >= self.schedule.max_seconds
-        if not self.second or late:
+        limit = self.schedule.max_seconds
+        if not self.second or (limit is not None and history.seconds >= limit):
             return history
         kept = {name: p.detach().clone() for name, p in matcher.named_parameters()}
         schedule = replace(self._part(self.second, steps, history.seconds), patience=self.second_patience)
-        done, seconds = len(history.epochs), history.seconds
-
-        def shifted(epoch: Epoch) -> Epoch:
-            return replace(epoch, number=epoch.number + done, seconds=epoch.seconds + seconds)
-
         matcher.table.requires_grad_(self.learn_items)
         try:
-            second = fit(
-                matcher,
-                batches,
-                matcher.loss,
-                schedule,
-                validate=validate,
-                progress=None if progress is None else lambda epoch: progress(shifted(epoch)),
-            )
+            second = stage(batches, schedule, validate)
         finally:
             matcher.table.requires_grad_(False)
-        history.epochs += map(shifted, second.epochs)
-        history.stopped = second.stopped
-        if second.valid is None or second.valid > (history.valid or 0.0):
-            history.best = done + second.best
-        else:
-            _put(matcher, kept)
-        return history
+        whole = replace(second, epochs=history.epochs + second.epochs)
+        if whole.valid is None or whole.valid > (history.valid or 0.0):
+            return whole
+        _put(matcher, kept)
+        return replace(whole, best=history.best)
 
     def _part(self, epochs: int, steps: int, spent: float) -> Schedule:
         seconds = self.schedule.max_seconds

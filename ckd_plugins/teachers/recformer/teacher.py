@@ -194,7 +194,7 @@ class Recformer(Teacher):
                 return matcher.batches(draw(flat, offsets, rng).newest(self.max_length), self.batch_size, rng)
 
             def validate() -> float:
-                return ndcg(target_ranks(self.encode(held_out), matcher.table.cpu().numpy(), held_out.target))
+                return ndcg(target_ranks(self.encode(held_out), matcher.table.detach().cpu().numpy(), held_out.target))
 
             steps = -(-int((np.diff(offsets) > 1).sum()) // self.batch_size)
             stages = Stages(
