@@ -20,8 +20,8 @@ from ckd_plugins.config import (
 )
 
 KNOWN = (
-    "teachers, candidates, integrator, loss, targets, weight, temperature, curriculum, pretrain_domains, text, run_dir, "
-    "cache_dir, speed"
+    "teachers, candidates, integrator, loss, targets, weight, temperature, curriculum, pretrain_domains, text, "
+    "run_dir, cache_dir, speed"
 )
 
 
