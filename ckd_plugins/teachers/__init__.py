@@ -34,7 +34,7 @@ _HOME = {
     "ListTeacher": "listing",
     "Progress": "history",
     "RecBoleModel": "recbole_model",
-    "Recformer": "recformer",
+    "Recformer": "recformer.teacher",
     "Teacher": "base",
     "TextTeacher": "text_teacher",
     "UniSRec": "unisrec",
