@@ -36,7 +36,7 @@ _HOME = {
     "ListTeacher": "listing",
     "Progress": "history",
     "RecBoleModel": "recbole_model",
-    "Recformer": "recformer",
+    "Recformer": "recformer.teacher",
     "Teacher": "base",
     "TextTeacher": "text_teacher",
     "UniM2Rec": "unim2rec",

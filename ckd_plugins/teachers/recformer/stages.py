@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 
 from ckd_plugins.teachers.fitting import Schedule, fit
 from ckd_plugins.teachers.history import Epoch, History, Progress
@@ -30,8 +31,8 @@ class Stages:
     second: int
     """How many of the epochs are the second stage's."""
     second_patience: int
-    learn_items: bool = False
-    """Let the second stage train the item vectors too."""
+    item_rate: float = 0.0
+    """How many times faster than the network the second stage trains the item vectors; 0: not at all."""
 
     def run(
         self,
@@ -89,11 +90,15 @@ class Stages:
             return history
         kept = {name: p.detach().clone() for name, p in matcher.named_parameters()}
         schedule = replace(self._part(self.second, steps, history.seconds), patience=self.second_patience)
-        matcher.table.requires_grad_(self.learn_items)
+        if self.item_rate:
+            # Adam's steps do not depend on the gradient's size, nor cosines on a vector's length: short ones turn fast.
+            matcher.table.data.div_(self.item_rate)
+            matcher.table.requires_grad_(True)
         try:
             second = stage(batches, schedule, validate)
         finally:
             matcher.table.requires_grad_(False)
+            matcher.table.data.copy_(F.normalize(matcher.table, dim=-1))
         whole = replace(second, epochs=history.epochs + second.epochs)
         if whole.valid is None or whole.valid > (history.valid or 0.0):
             return whole

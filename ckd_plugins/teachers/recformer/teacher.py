@@ -102,8 +102,9 @@ class Recformer(Teacher):
     """At most; an epoch has one random position of each user's sequence."""
     second_stage: int = 3
     """How many of these keep the item vectors; before that they are made anew for each epoch."""
-    learn_items: bool = False
-    """Train the item vectors in the second stage, which gives an item more than its text."""
+    item_rate: float = 0.0
+    """How many times faster than the network the second stage trains the item vectors, which gives an item more than
+    its text; 0: they stay, as published."""
     patience: int = 5
     """Epochs without a better NDCG@10 on the validation targets after which the first stage ends."""
     second_patience: int = 3
@@ -194,12 +195,10 @@ class Recformer(Teacher):
                 return matcher.batches(draw(flat, offsets, rng).newest(self.max_length), self.batch_size, rng)
 
             def validate() -> float:
-                return ndcg(target_ranks(self.encode(held_out), matcher.table.detach().cpu().numpy(), held_out.target))
+                return ndcg(target_ranks(self.encode(held_out), self.item_factors(domain), held_out.target))
 
             steps = -(-int((np.diff(offsets) > 1).sum()) // self.batch_size)
-            stages = Stages(
-                self._schedule("finetune", steps), self.second_stage, self.second_patience, self.learn_items
-            )
+            stages = Stages(self._schedule("finetune", steps), self.second_stage, self.second_patience, self.item_rate)
             history = stages.run(matcher, batches, steps, validate if len(held_out) else None, progress)
         matcher.eval()
         return history

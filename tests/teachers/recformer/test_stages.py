@@ -32,7 +32,7 @@ ROWS = Rows(np.array([0, 2, 3, 4]), np.array([0, 0, 0]), np.array([1, 2, 3]), np
 
 
 def run(
-    model: Matcher, scores: list[float], *, epochs: int = 5, second: int = 2, learn: bool = False
+    model: Matcher, scores: list[float], *, epochs: int = 5, second: int = 2, rate: float = 0.0
 ) -> tuple[History, list[torch.Tensor], list[list[torch.Tensor]]]:
     """The history, and after each epoch the item vectors and all weights."""
     tables: list[torch.Tensor] = []
@@ -47,7 +47,7 @@ def run(
         weights.append([p.detach().clone() for p in model.net.parameters()])
         return next(left)
 
-    stages = Stages(Schedule("finetune", epochs, 0.01, patience=9), second, 9, learn)
+    stages = Stages(Schedule("finetune", epochs, 0.01, patience=9), second, 9, rate)
     return stages.run(model, batches, 1, validate, None), tables, weights
 
 
@@ -80,12 +80,22 @@ def test_the_second_stage_starts_from_the_best_epoch_with_its_item_vectors() -> 
 def test_item_vectors_are_trained_only_where_asked_for() -> None:
     """They are each item's text and nothing else, as published, unless the option says otherwise."""
     model = matcher()
-    history, tables, _ = run(model, [0.1, 0.2, 0.3, 0.4, 0.5], learn=True)
+    history, tables, _ = run(model, [0.1, 0.2, 0.3, 0.4, 0.5], rate=2.0)
     assert not torch.equal(tables[2], tables[3])
     assert not torch.equal(tables[3], tables[4])
-    assert torch.equal(model.table, tables[4])
+    torch.testing.assert_close(model.table, F.normalize(tables[4], dim=-1))
     assert not model.table.requires_grad
     assert history.best == 5
+
+
+def test_item_vectors_turn_as_much_faster_as_asked_for() -> None:
+    """One rate for both leaves items where they are or shakes a language model out of what it knows."""
+    turned = []
+    for rate in (1.0, 8.0):
+        model = matcher()
+        _, tables, _ = run(model, [0.1, 0.2], epochs=2, second=1, rate=rate)
+        turned.append(1 - torch.cosine_similarity(tables[0], tables[1], dim=1)[[0, 2, 3, 4]].mean().item())
+    assert turned[1] > 10 * turned[0] > 0
 
 
 def test_without_validation_the_last_epoch_is_kept() -> None:
