@@ -43,10 +43,10 @@ class Recformer(Teacher):
     A language model reads a history as one text: the items, newest first, each as the names and values of its
     attributes. An item is read by the same model; scores are cosines. There is nothing per item but its text.
 
-    Published settings are ``max_tokens=1024, attribute_tokens=32, attention_window=64, pooling="first",
-    projection=False, separate_masking=True, masked_vocabulary="all", learning_rate=5e-5, batch_size=64`` on
-    Longformer-base (``backbone_id="allenai/longformer-base-4096"``); without ``checkpoint`` it is not pre-trained on
-    sequences. The defaults are for a processor.
+    Published settings are ``max_tokens=1024, attribute_tokens=32, attention_window=64, n_layers=None,
+    pooling="first", projection=False, item_rate=0.0, separate_masking=True, masked_vocabulary="all",
+    learning_rate=5e-5``, a first stage of fine-tuning, and ``backbone_id="allenai/longformer-base-4096"``.
+    The defaults are for a processor; without ``checkpoint`` or pre-training domains nothing was learned of sequences.
     """
 
     name: ClassVar[str] = "recformer"
@@ -65,16 +65,17 @@ class Recformer(Teacher):
     attention_window: int | None = None
     """Tokens that a token sees, half of them on each side; ``None``: the backbone's own, and all of them where it has
     none. With a window the encoder is Longformer's: the first token sees all and is seen by all."""
-    pooling: Pooling = "mean"
-    """What stands for a sequence: the mean over its tokens, or the state of the ``first``, as published."""
+    pooling: Pooling = "newest"
+    """What stands for a sequence: the ``mean`` over its tokens, over those of its ``newest`` item, or the state of the
+    ``first`` token, as published. An item alone is its own newest."""
     projection: bool = True
     """A linear layer over a history's vector, not over items. It lets the model rank the newest item itself low, which
     people seldom choose again; without it a history of one item has that item's very vector."""
     max_length: int = 50
     """Newest items of a history that are read, as far as ``max_tokens`` allows."""
-    max_tokens: int = 128
+    max_tokens: int = 64
     """Tokens of a history that are read."""
-    attribute_tokens: int = 16
+    attribute_tokens: int = 12
     """Tokens of one attribute of an item, its name included."""
     max_attributes: int = 3
     """Attributes of an item: the first columns of its text."""
@@ -92,7 +93,7 @@ class Recformer(Teacher):
     """Which words hidden ones are told from: those of the pre-training domains, or all."""
     batch_size: int = 32
     """Sequences in a batch; in pre-training each has the others' targets as negatives."""
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-4
     warmup: int = 100
     """Steps in which the learning rate rises; afterwards it falls along a line."""
     clip: float = 1.0
@@ -100,9 +101,9 @@ class Recformer(Teacher):
     pretrain_epochs: int = 1
     finetune_epochs: int = 8
     """At most; an epoch has one random position of each user's sequence."""
-    second_stage: int = 3
-    """How many of these keep the item vectors; before that they are made anew for each epoch."""
-    item_rate: float = 0.0
+    second_stage: int = 8
+    """How many of these keep the item vectors that they start with; before that they are made anew for each epoch."""
+    item_rate: float = 1.0
     """How many times faster than the network the second stage trains the item vectors, which gives an item more than
     its text; 0: they stay, as published."""
     patience: int = 5
