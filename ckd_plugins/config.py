@@ -278,6 +278,11 @@ class CkdConfig(_Section):
     def _expand(cls, path: Path) -> Path:
         return path.expanduser()
 
+    @property
+    def integrates_once(self) -> bool:
+        """Whether there are teachers whose knowledge is integrated before training."""
+        return bool(self.teachers) and self.weight > 0 and self.targets.when == "once"
+
     @classmethod
     def parse(cls, section: Mapping[str, Any]) -> CkdConfig:
         """Validate a ``ckd`` section.

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from ckd_plugins.distillation.candidates import Candidates
 from ckd_plugins.distillation.losses.base import Loss
 from ckd_plugins.distillation.numerics import LOG_ZERO
-from ckd_plugins.distillation.objective import ObjectiveOutput
+from ckd_plugins.distillation.output import ObjectiveOutput, check_weight, gated_output
 from ckd_plugins.distillation.soft_targets import SoftBatch, SoftTargets
-from ckd_plugins.distillation.terms import describe
-from ckd_plugins.errors import ConfigError, StudentError
+from ckd_plugins.errors import StudentError
 
 __all__ = ["SoftObjective"]
 
@@ -57,9 +56,8 @@ class SoftObjective(nn.Module):
         weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if not 0 <= weight < float("inf"):
-            raise ConfigError(f"distillation weight must be 0 or more, not {weight}")
-        self.targets, self.criterion, self.over, self.weight = targets, loss, over, weight
+        self.weight = check_weight(weight)
+        self.targets, self.criterion, self.over = targets, loss, over
         self._names, self._n_items = tuple(names), n_items
 
     def set_epoch(self, epoch: int) -> None:
@@ -118,8 +116,4 @@ class SoftObjective(nn.Module):
             return self._output(batch, self.criterion(student, replace(batch.target, log_probs=log_probs), mask))
 
     def _output(self, batch: SoftBatch, per_row: dict[str, Tensor]) -> ObjectiveOutput:
-        unknown = ~batch.known.any(dim=0)
-        gated = {name: (batch.gate * value.masked_fill(unknown, 0.0)).mean() for name, value in per_row.items()}
-        distillation = torch.stack(list(gated.values())).sum()
-        log = describe(self._names, [batch.target], batch.known, batch.gate, gated, distillation)
-        return ObjectiveOutput(loss=self.weight * distillation, terms=log)
+        return gated_output(self._names, [batch.target], batch.known, batch.gate, per_row, self.weight)

@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ckd_plugins.distillation.candidates import Candidates
 from ckd_plugins.distillation.integrators.base import Integrator
 from ckd_plugins.distillation.integrators.measures import normalize_gate
-from ckd_plugins.distillation.reading import read_teachers
+from ckd_plugins.distillation.reading import over_catalogue
 from ckd_plugins.distillation.target import Target
 
 if TYPE_CHECKING:
     from ckd_plugins.signals.base import Signal
 
 __all__ = ["SoftBatch", "SoftTargets", "integrate"]
-
-_ELEMENTS = 1 << 22
-"""Teachers x rows x items at once."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +100,7 @@ def integrate(
         n_items: number of item ids, padding included.
         top: length of the lists; fewer where the catalogue is smaller.
     """
-    items, step = torch.arange(1, n_items), max(1, _ELEMENTS // (len(signals) * n_items))
-    for begin in range(0, len(targets), step):
-        rows = torch.arange(begin, min(begin + step, len(targets)))
-        own = targets[rows] - 1  # -1, "not among the candidates", for a row without a target
-        reading = read_teachers(signals, rows, Candidates(items=items, target=own), torch.float32)
+    for _, reading in over_catalogue(signals, targets, n_items):
         target = integrator.integrate(reading.logits, reading.known, reading.target, reading.mask)
         row_known = reading.known.any(dim=0)
         log_probs, column = target.log_probs.topk(min(top, n_items - 1), dim=1)

@@ -84,10 +84,9 @@ def fit(
                 ]
             signals = [t.signal for t in taught]
             soft = None
-            if taught and config.weight > 0 and config.targets.when == "once":
+            if config.integrates_once:
                 with seconds("targets"):
-                    stores = [t.store for t in taught]
-                    soft = soft_targets(signals, stores, material, config, registry, reporter)
+                    soft = soft_targets(taught, material, config, registry, reporter)
             sampler = order_rows(student, splits, material, signals, config, host, registry)
             if reader is not None:
                 size = rows_a_batch(splits.train)

@@ -17,10 +17,10 @@ from ckd_plugins.config import CkdConfig
 from ckd_plugins.distillation.soft_targets import SoftTargets, integrate
 from ckd_plugins.errors import ConfigError, SignalError
 from ckd_plugins.registry import Registry
-from ckd_plugins.signals.base import Signal
 from ckd_plugins.signals.files import allocate, json_bytes, map_array, write_rows, write_whole
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.teaching import Taught
 
 __all__ = ["soft_targets"]
 
@@ -28,8 +28,7 @@ _DTYPES = {"ids": "<i4", "probs": "<f2", "gate": "<f4", "mass": "<f4", "known": 
 
 
 def soft_targets(
-    signals: Sequence[Signal],
-    stores: Sequence[Path],
+    taught: Sequence[Taught],
     material: Material,
     config: CkdConfig,
     registry: Registry,
@@ -38,8 +37,7 @@ def soft_targets(
     """Integrate a run's teachers, or find what an equal run integrated.
 
     Args:
-        signals: what the teachers know.
-        stores: where their knowledge is kept; a store's name stands for all that made it.
+        taught: the teachers.
         material: the run's data.
         config: the ``ckd`` section.
         registry: where the integrator is looked up.
@@ -48,13 +46,14 @@ def soft_targets(
     Raises:
         ConfigError: the integrator learns, so it cannot be asked once for all.
     """
+    signals = [one.signal for one in taught]
     integrator = config.integrator.build(registry, "integrator")
     integrator.bind([signal.name for signal in signals])
     if any(p.requires_grad for p in integrator.parameters()):
         raise ConfigError(f"integrator {config.integrator.name!r} learns; set ckd.targets to batch")
     top, rows, items = config.targets.top, len(material.instances), len(material.tokens)
     shapes = _shapes(rows, min(top, items - 1), len(signals))
-    folder = config.cache_dir / "targets" / _digest(signals, stores, material, config, registry)
+    folder = config.cache_dir / "targets" / _digest(taught, material, config, registry)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         try:
@@ -96,14 +95,15 @@ def _shapes(rows: int, top: int, teachers: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _digest(
-    signals: Sequence[Signal], stores: Sequence[Path], material: Material, config: CkdConfig, registry: Registry
-) -> str:
-    """Of everything that decides the targets: teachers, integrator, which rows in which order, and the items' ids."""
+def _digest(taught: Sequence[Taught], material: Material, config: CkdConfig, registry: Registry) -> str:
+    """Of everything that decides the targets: teachers, integrator, which rows in which order, and the items' ids.
+
+    A store's name stands for all that made a teacher's knowledge.
+    """
     at = material.instances
     made = [
         __version__,
-        [(signal.temperature, store.name) for signal, store in zip(signals, stores, strict=True)],
+        [(one.signal.temperature, one.store.name) for one in taught],
         config.integrator.name,
         sorted(config.integrator.resolve(registry, "integrator").items()),
         config.targets.top,

@@ -105,42 +105,22 @@ def make_student(
         subscription: the student's record.
         soft: what the teachers hold of every row, where they were integrated before.
     """
+    loss = config.loss.build(registry, "loss", tau=config.temperature)
     objective: Objective | SoftObjective
-    if soft is None:
-        objective = _objective(reader, signals, material, config, registry, seed, batch_size)
+    if soft is not None:
+        names, over = [signal.name for signal in signals], config.targets.over
+        over = over or ("catalogue" if reader.softmax else "list")
+        n_items = len(material.tokens)
+        objective = SoftObjective(soft, names, loss, n_items=n_items, over=over, weight=config.weight)
     else:
-        objective = SoftObjective(
-            soft,
-            [signal.name for signal in signals],
-            config.loss.build(registry, "loss", tau=config.temperature),
-            n_items=len(material.tokens),
-            over=config.targets.over or ("catalogue" if reader.softmax else "list"),
-            weight=config.weight,
-        )
+        candidates = _limited(config.candidates, reader, batch_size).build(registry, "candidates", seed=seed)
+        popularity = torch.from_numpy(material.popularity)
+        candidates.bind(len(popularity), popularity)
+        integrator = config.integrator.build(registry, "integrator")
+        objective = Objective(signals, candidates, integrator, loss, weight=config.weight)
     objective.to(next(model.parameters()).device)
     rows = row_source(model, material, subscription)
     return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows), objective
-
-
-def _objective(
-    reader: Reader,
-    signals: Sequence[Signal],
-    material: Material,
-    config: CkdConfig,
-    registry: Registry,
-    seed: int,
-    batch_size: int,
-) -> Objective:
-    candidates = _limited(config.candidates, reader, batch_size).build(registry, "candidates", seed=seed)
-    popularity = torch.from_numpy(material.popularity)
-    candidates.bind(len(popularity), popularity)
-    return Objective(
-        signals,
-        candidates,
-        config.integrator.build(registry, "integrator"),
-        config.loss.build(registry, "loss", tau=config.temperature),
-        weight=config.weight,
-    )
 
 
 def row_source(model: Any, material: Material, subscription: Subscription | None = None) -> RowSource | None:
