@@ -9,7 +9,6 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -23,7 +22,7 @@ from ckd_plugins.teachers.augment import drop_modality
 from ckd_plugins.teachers.features import scaled
 from ckd_plugins.teachers.losses import alignment, in_batch_contrastive
 from ckd_plugins.teachers.nets.modalities import UniM2RecModel
-from ckd_plugins.teachers.nets.sequence import SequenceModel, Shape
+from ckd_plugins.teachers.nets.sequence import SequenceModel
 from ckd_plugins.teachers.pretraining import in_batch
 from ckd_plugins.teachers.text_teacher import TextTeacher
 from ckd_plugins.teachers.windows import Batch, Windows
@@ -173,26 +172,12 @@ class UniM2Rec(TextTeacher):
                     )
         return agreed[0], agreed[1]
 
-    def _inputs(self, content: Float32, *, pretraining: bool) -> Tensor:
-        return torch.from_numpy(np.concatenate([np.zeros_like(content[:1]), content]))
-
     # The network and its losses.
 
     def _network(self, inputs: Tensor, *, catalogue: bool) -> UniM2RecModel:
-        shape = Shape(
-            "transformer",
-            self.hidden_size,
-            self.n_layers,
-            self.n_heads,
-            self.inner_size,
-            self.max_length,
-            self.dropout,
-            self.attention_dropout,
-            self.projection,
-        )
         content = inputs if catalogue else None
         return UniM2RecModel(
-            shape, self._sizes, self.n_experts, self.adaptor_dropout, content, transductive=self.transductive
+            self._shape(), self._sizes, self.n_experts, self.adaptor_dropout, content, transductive=self.transductive
         )
 
     def _pretrain_loss(self, model: SequenceModel, inputs: Tensor, batch: Batch, windows: Windows) -> Tensor:

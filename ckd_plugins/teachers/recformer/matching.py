@@ -16,8 +16,9 @@ from ckd_plugins.teachers.losses import cosine_cross_entropy
 from ckd_plugins.teachers.recformer.examples import Batch, Rows
 from ckd_plugins.teachers.recformer.net import Net, widened
 from ckd_plugins.teachers.recformer.tokens import ItemTokens, TokenBatch
+from ckd_plugins.teachers.windows import only_known
 
-__all__ = ["Matcher", "Reader", "readable", "sequences"]
+__all__ = ["Matcher", "Reader", "sequences"]
 
 Int64 = npt.NDArray[np.int64]
 
@@ -110,21 +111,13 @@ class Matcher(Reader):
         return rows.batches(rows.tokens(self.tokens.lengths, self.longest), batch_size, rng)
 
 
-def readable(flat: Int64, bounds: tuple[Int64, Int64], known: npt.NDArray[np.bool_]) -> tuple[Int64, Int64, Int64]:
-    """Return a long array without what is not known, and the bounds of its parts in it."""
-    if known.all():
-        return flat, *bounds
-    before = np.concatenate([[0], np.cumsum(known)])
-    return flat[known], before[bounds[0]], before[bounds[1]]
-
-
 def sequences(offsets: Int64, flat: Int64, tokens: ItemTokens, where: str) -> tuple[Int64, Int64]:
     """Return users' sequences without items that have no text: bounds ``[U + 1]`` and items.
 
     Raises:
         DataError: if no user has two items left.
     """
-    flat, start, stop = readable(flat, (offsets[:-1], offsets[1:]), tokens.lengths[flat] > 0)
+    flat, start, stop = only_known(flat, offsets[:-1], offsets[1:], tokens.lengths[flat] > 0)
     if not ((stop - start) > 1).any():
         raise DataError(f"{where}: no user has two training interactions with item text, so there is nothing to learn")
     return np.concatenate([start, stop[-1:]]), flat

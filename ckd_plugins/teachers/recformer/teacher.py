@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,21 +15,23 @@ from torch import Tensor
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.instances import Instances
 from ckd_plugins.errors import ConfigError, DataError, TeacherError
-from ckd_plugins.teachers import storage
-from ckd_plugins.teachers.base import Float32, Teacher
+from ckd_plugins.teachers.base import Float32
 from ckd_plugins.teachers.fitting import Schedule, fit
 from ckd_plugins.teachers.history import History, Progress
+from ckd_plugins.teachers.network_teacher import NetworkTeacher
+from ckd_plugins.teachers.pretraining import joined
 from ckd_plugins.teachers.ranking import ndcg, target_ranks
 from ckd_plugins.teachers.recformer.backbone import Backbone
 from ckd_plugins.teachers.recformer.checkpoint import read_checkpoint
 from ckd_plugins.teachers.recformer.contrast import Pretraining
 from ckd_plugins.teachers.recformer.examples import Rows, draw
-from ckd_plugins.teachers.recformer.matching import Matcher, readable, sequences
+from ckd_plugins.teachers.recformer.matching import Matcher, sequences
 from ckd_plugins.teachers.recformer.net import Net
 from ckd_plugins.teachers.recformer.shape import NetShape, Pooling
 from ckd_plugins.teachers.recformer.stages import Stages
 from ckd_plugins.teachers.recformer.tokens import ItemTokens, tokenise
 from ckd_plugins.teachers.seeding import seeded
+from ckd_plugins.teachers.windows import only_known
 
 __all__ = ["Recformer"]
 
@@ -37,7 +39,7 @@ Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(kw_only=True, eq=False)
-class Recformer(Teacher):
+class Recformer(NetworkTeacher):
     """Recformer (Li et al., "Text Is All You Need", KDD 2023).
 
     A language model reads a history as one text: the items, newest first, each as the names and values of its
@@ -121,11 +123,6 @@ class Recformer(Teacher):
     seed: int = 42
     device: str = "cpu"
 
-    domain: str | None = field(init=False, default=None)
-    """Name of the domain it was fine-tuned on."""
-    pretrained_on: tuple[str, ...] = field(init=False, default=())
-    """Names of the domains it was pre-trained on; a checkpoint's are not known."""
-    _items: tuple[str, ...] = field(init=False, default=(), repr=False)
     _start: tuple[NetShape, dict[str, Tensor]] | None = field(init=False, default=None, repr=False)
     _matcher: Matcher | None = field(init=False, default=None, repr=False)
     _backbone: Backbone | None = field(init=False, default=None, repr=False)
@@ -146,11 +143,8 @@ class Recformer(Teacher):
         if not domains:
             raise DataError(f"teacher {self.name!r}: no domains to pre-train on; name at least one")
         tokens = ItemTokens.join([self._tokens(d) for d in domains])
-        shift = np.cumsum([0, *(d.n_items for d in domains)])
-        flat = np.concatenate([d.sequence.astype(np.int64) + s for d, s in zip(domains, shift, strict=False)])
-        lengths = np.concatenate([np.diff(d.offsets) for d in domains])
-        where = ", ".join(d.name for d in domains)
-        offsets, flat = sequences(np.concatenate([[0], np.cumsum(lengths)]), flat, tokens, where)
+        offsets, flat, where = joined(domains)
+        offsets, flat = sequences(offsets, flat, tokens, where)
         with seeded(self.seed, self.device) as rng:
             net = self._network()
             vocabulary = net.shape.vocabulary if self.masked_vocabulary == "all" else None
@@ -278,35 +272,22 @@ class Recformer(Teacher):
 
     def item_factors(self, domain: Domain) -> Float32:
         """See :meth:`Teacher.item_factors`; vectors of length 1, of length 0 for an item without text."""
-        matcher, rows = self._finetuned(), self._known(domain.items)
-        if (rows < 0).any():
-            unknown = domain.items[int(np.argmin(rows))]
-            raise TeacherError(
-                f"teacher {self.name!r} was fine-tuned on {self.domain!r} and does not know item {unknown!r} of "
-                f"{domain.name!r}; fine-tune it on that domain"
-            )
+        matcher, rows = self._finetuned(), self._places_of(domain)
         return torch.nn.functional.normalize(matcher.table[torch.from_numpy(rows)], dim=-1).detach().cpu().numpy()
 
     def encode(self, instances: Instances, rows: npt.ArrayLike | None = None) -> Float32:
         """See :meth:`Teacher.encode`; vectors of length 1."""
         matcher = self._finetuned()
         chosen = instances if rows is None else instances.take(rows)
-        flat = self._known(instances.items)[instances.flat]
+        flat = self._places(instances.items)[instances.flat]
         known = (flat >= 0) & (matcher.tokens.lengths > 0)[flat]
         start = np.maximum(chosen.start, chosen.stop - self.max_length)
-        flat, start, stop = readable(flat, (start, chosen.stop), known)
+        flat, start, stop = only_known(flat, start, chosen.stop, known)
         vectors = np.zeros((len(chosen), matcher.net.shape.hidden_size), np.float32)
         filled = np.flatnonzero(stop > start)
         asked = Rows(flat, start[filled], stop[filled], np.full(len(filled), -1))
         vectors[filled] = matcher.encode(asked, history=True).cpu().numpy()
         return vectors
-
-    def _known(self, items: tuple[str, ...]) -> Int64:
-        """Each token's index in the catalogue, -1 where it is unknown."""
-        if items == self._items:
-            return np.arange(len(items))
-        index = {token: i for i, token in enumerate(self._items)}
-        return np.fromiter((index.get(token, -1) for token in items), dtype=np.int64, count=len(items))
 
     def _finetuned(self) -> Matcher:
         if self._matcher is None:
@@ -316,39 +297,11 @@ class Recformer(Teacher):
     # On disk.
 
     @property
-    def digest(self) -> str:
-        """See :meth:`Teacher.digest`."""
-        return storage.weights_digest(self._config(), self._weights())
-
-    @property
     def parameters(self) -> int:
         """See :meth:`Teacher.parameters`; the language model's included, as it reads every history."""
         return sum(t.numel() for name, t in self._weights().items() if not name.startswith("tokens."))
 
-    def save(self, folder: str | Path) -> None:
-        """See :meth:`Teacher.save`."""
-        storage.write(folder, self._config(), self._weights())
-
-    @classmethod
-    def load(cls, folder: str | Path, **options: Any) -> Self:
-        """See :meth:`Teacher.load`.
-
-        Args:
-            folder: what :meth:`save` wrote.
-            options: settings to change for further training; ``backbone`` among them, where it was not the default.
-        """
-        config, weights = storage.read(folder, cls.name)
-        try:
-            teacher = cls(**{**config["options"], **options})
-            teacher._restore(config, weights)
-        except (KeyError, TypeError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise TeacherError(f"{folder} does not fit this {cls.name!r} ({reason}); train it again") from error
-        return teacher
-
     def _restore(self, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
-        self.domain, self._items = config["domain"], tuple(config["items"])
-        self.pretrained_on = tuple(config["pretrained_on"])
         if config["net"] is None:
             return
         parts: dict[str, dict[str, Tensor]] = {"net": {}, "tokens": {}, "items": {}}
@@ -374,18 +327,9 @@ class Recformer(Teacher):
         return weights | {"items.table": self._matcher.table.detach()}
 
     def _config(self) -> dict[str, Any]:
-        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in _LOCAL}
         shape = self._matcher.net.shape if self._matcher is not None else self._start[0] if self._start else None
         return {
-            "teacher": self.name,
-            "options": kept,
-            "domain": self.domain,
-            "pretrained_on": list(self.pretrained_on),
+            **super()._config(),
             "started": self._start is not None or self.checkpoint is not None,
-            "items": list(self._items),
             "net": None if shape is None else asdict(shape),
         }
-
-
-_LOCAL = ("backbone", "checkpoint", "device")
-"""Options that belong to a machine, not to a teacher."""
