@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -107,7 +106,7 @@ class TextTeacher(NetworkTeacher):
         content = self._content(domains)
         offsets, flat, where = joined(domains)
         windows = self._windows(offsets, flat + 1, where)
-        with self._seeded() as rng:
+        with seeded(self.seed, self.device) as rng:
             inputs = self._inputs(content, pretraining=True).to(self.device)
             model = self._network(inputs, catalogue=False).to(self.device)
             if self._start is not None:
@@ -130,7 +129,7 @@ class TextTeacher(NetworkTeacher):
             domain = domain.hold_last_out()
         windows = self._windows(domain.offsets, domain.sequence.astype(np.int64) + 1, domain.name)
         held_out = domain.valid_instances(self.max_length)
-        with self._seeded() as rng:
+        with seeded(self.seed, self.device) as rng:
             inputs = self._inputs(content, pretraining=False).to(self.device)
             model = self._network(inputs, catalogue=True).to(self.device)
             if self._start is not None:
@@ -193,9 +192,6 @@ class TextTeacher(NetworkTeacher):
         """The sequence encoder's sizes, which are options of every concrete teacher, by their names."""
         sizes = {f.name: getattr(self, f.name) for f in fields(Shape) if f.name != "encoder"}
         return Shape(encoder, **sizes)
-
-    def _seeded(self) -> AbstractContextManager[np.random.Generator]:
-        return seeded(self.seed, self.device)
 
     # Answers.
 

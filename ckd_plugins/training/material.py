@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ckd_plugins.domains.atomic import read_attributes, read_texts
+from ckd_plugins.domains.atomic import ItemTexts, read_texts
 from ckd_plugins.domains.domain import Domain, align
 from ckd_plugins.domains.instances import Instances
 from ckd_plugins.domains.keys import token_hashes
@@ -20,7 +20,7 @@ from ckd_plugins.host.data import Splits
 from ckd_plugins.host.rows import TrainingRows, item_tokens, training_rows, user_tokens, validation_targets
 from ckd_plugins.host.settings import DatasetPath
 
-__all__ = ["Material", "gather", "item_attributes", "item_texts"]
+__all__ = ["Material", "gather", "item_texts"]
 
 
 @dataclass(frozen=True)
@@ -82,29 +82,17 @@ def _digest(*columns: NDArray[np.uint64]) -> str:
     return blake2b(np.ascontiguousarray(table).tobytes(), digest_size=12).hexdigest()
 
 
-def item_texts(dataset: DatasetPath, item_field: str, fields: Sequence[str] | None) -> dict[str, str | None]:
+def item_texts(dataset: DatasetPath, item_field: str, fields: Sequence[str] | None) -> ItemTexts:
     """Texts of a dataset's items by token, from those of the wanted columns that its ``.item`` file has.
 
     Raises:
         DataError: the file is malformed.
     """
-    present = _present(dataset, fields)
-    return {} if present == [] else read_texts(dataset.folder / f"{dataset.name}.item", item_field, present)
-
-
-def item_attributes(dataset: DatasetPath, item_field: str, fields: Sequence[str] | None) -> dict[str, dict[str, str]]:
-    """What :func:`item_texts` joins, by column and token.
-
-    Raises:
-        DataError: the file is malformed.
-    """
-    present = _present(dataset, fields)
-    return {} if present == [] else read_attributes(dataset.folder / f"{dataset.name}.item", item_field, present)
-
-
-def _present(dataset: DatasetPath, fields: Sequence[str] | None) -> list[str] | None:
     columns = dataset.columns("item")
-    return [] if not columns else None if fields is None else [f for f in fields if f in columns]
+    present = None if fields is None else [f for f in fields if f in columns]
+    if not columns or present == []:
+        return ItemTexts({}, {})
+    return read_texts(dataset.folder / f"{dataset.name}.item", item_field, present)
 
 
 def gather(splits: Splits, config: Any, dataset: DatasetPath, fields: Sequence[str] | None) -> Material:
@@ -127,13 +115,13 @@ def gather(splits: Splits, config: Any, dataset: DatasetPath, fields: Sequence[s
     domain = Domain(
         name=dataset.name,
         items=items,
-        text=tuple(texts.get(token) for token in items),
+        text=tuple(texts.joined.get(token) for token in items),
         users=tuple(users[u] for u in rows.users),
         offsets=rows.offsets,
         sequence=rows.flat[:n] - 1,
         valid=np.where(valid > 0, valid - 1, -1),
         test=np.full(len(rows.users), -1),
-        attributes=align(item_attributes(dataset, config["ITEM_ID_FIELD"], fields), items),
+        attributes=align(texts.attributes, items),
     )
     target = np.maximum(rows.target - 1, 0)  # by-user rows of users without a sequence have none, and no history
     user_row = np.full(len(users), -1, np.int64)

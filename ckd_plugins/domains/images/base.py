@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ImageSource"]
+__all__ = ["ImageSource", "first_few"]
+
+_NAMED = 3
 
 
 class ImageSource(ABC):
@@ -29,3 +31,9 @@ class ImageSource(ABC):
         Raises:
             DataError: if a vector cannot be made.
         """
+
+
+def first_few(names: Sequence[str]) -> str:
+    """Return the first names for a message, and how many more there are."""
+    shown = ", ".join(map(repr, names[:_NAMED]))
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.domains.content import content_digest
+from ckd_plugins.domains.encoders.quiet import quiet_transformers
+from ckd_plugins.domains.images.base import first_few
 from ckd_plugins.errors import DataError, EnvironmentProblem
 
 __all__ = ["VisionEncoder"]
@@ -81,8 +83,8 @@ class VisionEncoder:
         if not vectors.size:
             raise DataError(f"none of {len(files)} image files can be read, {files[0]} among them; check what they are")
         if broken:
-            shown = ", ".join(map(repr, broken[:3])) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
-            _log.warning("images: %d of %d cannot be read and count as missing: %s", len(broken), len(files), shown)
+            words = "images: %d of %d cannot be read and count as missing: %s"
+            _log.warning(words, len(broken), len(files), first_few(broken))
         return vectors
 
     def _forward(self, processor: Any, model: Any, images: list[Any]) -> npt.NDArray[np.float32]:
@@ -113,23 +115,17 @@ class VisionEncoder:
         try:
             import PIL  # noqa: F401
             import transformers
-            from transformers.utils import logging as bars
         except ImportError as error:
             raise EnvironmentProblem("images need transformers and pillow: pip install 'ckd-plugins[image]'") from error
-        # The bar over a model of a second's loading would break into the caller's own progress.
-        bar = bars.is_progress_bar_enabled()
-        bars.disable_progress_bar()
         try:
-            yield transformers, str(Path(self.model).expanduser()) if self._local else self.model
+            with quiet_transformers():
+                yield transformers, str(Path(self.model).expanduser()) if self._local else self.model
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(
                 f"image encoder {self.model!r} cannot be loaded ({reason}); give a folder with a vision model or a "
                 f"hub's id"
             ) from error
-        finally:
-            if bar:
-                bars.enable_progress_bar()
 
 
 def _opened(file: Path) -> Any:

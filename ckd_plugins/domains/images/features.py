@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ckd_plugins.domains.domain import Domain
-from ckd_plugins.domains.images.base import ImageSource
+from ckd_plugins.domains.images.base import ImageSource, first_few
 from ckd_plugins.domains.images.encoder import VisionEncoder
 from ckd_plugins.domains.images.folder import FolderSource
 from ckd_plugins.domains.images.vectors import VectorSource
@@ -21,7 +21,6 @@ __all__ = ["image_features", "open_images"]
 Float32 = npt.NDArray[np.float32]
 
 _log = logging.getLogger("ckd_plugins")
-_NAMED = 3
 
 
 def open_images(
@@ -70,13 +69,8 @@ def image_features(domain: Domain, source: ImageSource) -> Float32 | None:
     strange = [token for token in source.tokens if token not in known]
     words = f"images of {domain.name!r} from {source.where}: {int(has_image.sum())} of {domain.n_items} items have one"
     if missing:
-        words += f"; none for {_some(missing)}"
+        words += f"; none for {first_few(missing)}"
     if strange:
-        words += f"; no item for {_some(strange)}"
+        words += f"; no item for {first_few(strange)}"
     _log.log(logging.WARNING if missing else logging.INFO, "%s", words)
     return vectors if has_image.any() else None
-
-
-def _some(tokens: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, tokens[:_NAMED]))
-    return shown if len(tokens) <= _NAMED else f"{shown} and {len(tokens) - _NAMED} more"

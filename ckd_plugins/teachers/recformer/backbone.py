@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ckd_plugins.domains.encoders.quiet import quiet_transformers
 from ckd_plugins.errors import EnvironmentProblem, TeacherError
 from ckd_plugins.teachers.recformer.shape import NetShape, Pooling
 
@@ -111,7 +111,7 @@ class Backbone:
             import transformers
         except ImportError as error:
             raise EnvironmentProblem("teacher 'recformer' needs transformers: pip install transformers") from error
-        with _quiet(transformers.utils.logging):
+        with quiet_transformers(reports=False):
             try:
                 options = {"add_pooling_layer": False} if kind == "AutoModel" else {}
                 return getattr(transformers, kind).from_pretrained(
@@ -135,17 +135,3 @@ def with_global(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             if f".self.{part}." in name:
                 completed.setdefault(name.replace(f".{part}.", f".{part}_global."), tensor)
     return completed
-
-
-@contextlib.contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
-    """A bar over a second's loading, and a report on weights not needed, would break into the caller's own progress."""
-    bar, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()

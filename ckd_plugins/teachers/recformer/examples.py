@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ckd_plugins.domains.encoders.batching import within_budget
+
 __all__ = ["Batch", "Rows", "draw"]
 
 Int64 = npt.NDArray[np.int64]
@@ -67,7 +69,7 @@ class Rows:
         """
         if rng is None:
             order = np.argsort(cost, kind="stable")
-            parts = _within(order, cost, most)
+            parts = [order[r.start : r.stop] for r in within_budget(cost[order], most)]
         else:
             order = rng.permutation(len(self))
             chunk = np.arange(len(order)) // (most * _CHUNK)
@@ -106,14 +108,3 @@ def draw(flat: Int64, offsets: Int64, rng: np.random.Generator, *, second_half: 
     least = np.maximum(1, length // 2) if second_half else np.ones_like(length)
     stop = begin + rng.integers(least, length)
     return Rows(flat, begin, stop, flat[stop])
-
-
-def _within(order: Int64, cost: Int64, most: int) -> list[Int64]:
-    """Split rows in ascending order of cost so that number times highest cost stays within ``most``."""
-    parts, first = [], 0
-    ordered = cost[order]
-    for end in range(1, len(order) + 1):
-        if end == len(order) or ordered[end] * (end + 1 - first) > most:
-            parts.append(order[first:end])
-            first = end
-    return parts
