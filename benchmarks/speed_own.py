@@ -80,13 +80,13 @@ class Worker:
     def _distil(self, material: Any, taught: list[Any]) -> None:
         from ckd_plugins.host.loaders import rows_a_batch
         from ckd_plugins.training.progress import Silent
-        from ckd_plugins.training.soft_targets import soft_targets
+        from ckd_plugins.training.soft_targets import integrates_once, soft_targets
         from ckd_plugins.training.student import choose_reader, make_student
 
-        soft = None
-        if self._ckd.integrates_once:
-            soft = soft_targets(taught, material, self._ckd, self._registry, Silent())
         reader = choose_reader(self.model, self._splits, self._config, self._registry, self._student)
+        soft = None
+        if integrates_once(self._ckd, reader, self._registry):
+            soft = soft_targets(taught, material, self._ckd, self._registry, Silent())
         make_student(
             self.model,
             reader,

@@ -170,12 +170,14 @@ class Curriculum(_Section):
 
 
 class Targets(_Section):
-    """When and over what the teachers are integrated; ``batch`` or ``once`` stands for ``when``."""
+    """When and over what the teachers are integrated; a word stands for ``when``."""
 
-    when: Literal["batch", "once"] = "batch"
+    when: Literal["auto", "batch", "once"] = "auto"
     """``batch``: anew in each batch, over its candidates. ``once``: before training, over the whole catalogue; each row
-    keeps its likeliest items, so that a batch costs the same however many teachers there are. ``ckd.candidates`` is not
-    used then."""
+    keeps its likeliest items, so that a batch costs the same however many teachers there are. ``auto``: ``once`` where
+    the student's own loss is a softmax over the catalogue that can take the targets along (``loss`` is ``kl`` or
+    ``cross_entropy`` at temperature 1) and neither ``candidates`` nor an integrator that learns is set; ``batch``
+    elsewhere."""
     top: Annotated[int, Field(strict=True, ge=2)] = 100
     """Items that a row keeps, with ``once``."""
     over: Literal["catalogue", "list"] | None = None
@@ -231,8 +233,8 @@ class CkdConfig(_Section):
 
     teachers: tuple[Component, ...] = ()
     """Whose knowledge is taught; none means a plain run."""
-    candidates: Component = Component(name="in_batch")
-    """The items that scores are compared on."""
+    candidates: Component | None = None
+    """The items that scores are compared on where teachers are integrated in batches: by default ``in_batch``."""
     integrator: Component = Component(name="confidence_consistency")
     """How several teachers become one target."""
     loss: Component = Component(name="kl")
@@ -277,11 +279,6 @@ class CkdConfig(_Section):
     @classmethod
     def _expand(cls, path: Path) -> Path:
         return path.expanduser()
-
-    @property
-    def integrates_once(self) -> bool:
-        """Whether there are teachers whose knowledge is integrated before training."""
-        return bool(self.teachers) and self.weight > 0 and self.targets.when == "once"
 
     @classmethod
     def parse(cls, section: Mapping[str, Any]) -> CkdConfig:

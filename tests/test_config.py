@@ -94,10 +94,10 @@ def test_defaults_are_the_documented_ones():
     config = CkdConfig()
     assert config.model_dump(mode="json") | {"cache_dir": ""} == {
         "teachers": [],
-        "candidates": "in_batch",
+        "candidates": None,
         "integrator": "confidence_consistency",
         "loss": "kl",
-        "targets": {"when": "batch", "top": 100, "over": None},
+        "targets": {"when": "auto", "top": 100, "over": None},
         "weight": 1.0,
         "temperature": 1.0,
         "curriculum": None,

@@ -25,7 +25,7 @@ from ckd_plugins.training.material import Material, gather
 from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.run import Run, write_json
-from ckd_plugins.training.soft_targets import soft_targets
+from ckd_plugins.training.soft_targets import integrates_once, soft_targets
 from ckd_plugins.training.student import choose_reader, make_student
 from ckd_plugins.training.subscribe import Subscription
 from ckd_plugins.training.teaching import Taught, read_pretraining, teach
@@ -84,7 +84,7 @@ def fit(
                 ]
             signals = [t.signal for t in taught]
             soft = None
-            if config.integrates_once:
+            if reader is not None and integrates_once(config, reader, registry):
                 with seconds("targets"):
                     soft = soft_targets(taught, material, config, registry, reporter)
             sampler = order_rows(student, splits, material, signals, config, host, registry)
@@ -100,7 +100,16 @@ def fit(
         stack.callback(close_trainer, trainer)
         if config.speed.optimizer and fuse_adam(trainer.optimizer):
             faster = (*faster, "optimizer")
-        run.log("start", model=run.model, dataset=run.dataset, teachers=run.teachers, reader=run.reader, speed=faster)
+        targets = None if reader is None else "once" if soft is not None else "batch"
+        run.log(
+            "start",
+            model=run.model,
+            dataset=run.dataset,
+            teachers=run.teachers,
+            reader=run.reader,
+            targets=targets,
+            speed=faster,
+        )
         registry.notify("ckd_before_fit", run=run)
         with seconds("fit"):
             best_score, best_result = _train(trainer, splits, saved, watcher)
@@ -120,6 +129,7 @@ def fit(
             "run_dir": str(run.directory),
             "checkpoint": str(trainer.saved_model_file) if saved else None,
             "reader": run.reader,
+            "targets": targets,
             "passes": reader.passes if reader is not None else 1,
             "protocol": _protocol(host),
             "valid_metric": str(host["valid_metric"]).lower(),

@@ -18,13 +18,47 @@ from ckd_plugins.distillation.soft_targets import SoftTargets, integrate
 from ckd_plugins.errors import ConfigError, SignalError
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.files import allocate, json_bytes, map_array, write_rows, write_whole
+from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.teaching import Taught
 
-__all__ = ["soft_targets"]
+__all__ = ["check_targets", "integrates_once", "soft_targets"]
 
 _DTYPES = {"ids": "<i4", "probs": "<f2", "gate": "<f4", "mass": "<f4", "known": "|b1", "measures": "<f4"}
+
+
+def integrates_once(config: CkdConfig, reader: Reader, registry: Registry) -> bool:
+    """Whether the teachers are integrated before training: ``ckd.targets.when``.
+
+    Args:
+        config: the ``ckd`` section.
+        reader: how the student's scores are read.
+        registry: where components are looked up.
+    """
+    if not config.teachers or config.weight == 0:
+        return False
+    if config.targets.when != "auto":
+        return config.targets.when == "once"
+    loss = config.loss.build(registry, "loss", tau=config.temperature)
+    return reader.softmax and loss.linear and config.candidates is None and not _learns(config, registry)
+
+
+def check_targets(config: CkdConfig, registry: Registry) -> None:
+    """Find out before anything runs whether teachers can be integrated once, where that is asked for.
+
+    Raises:
+        ConfigError: the integrator learns, or candidates are set, which would not be used.
+    """
+    if config.targets.when != "once":
+        return
+    if _learns(config, registry):
+        raise ConfigError(f"integrator {config.integrator.name!r} learns; set ckd.targets to batch")
+    if config.candidates is not None:
+        raise ConfigError(
+            f"ckd.candidates is {config.candidates.name!r}, and ckd.targets: once integrates over the whole catalogue; "
+            f"leave ckd.candidates out, or set ckd.targets to batch"
+        )
 
 
 def soft_targets(
@@ -42,15 +76,10 @@ def soft_targets(
         config: the ``ckd`` section.
         registry: where the integrator is looked up.
         reporter: shows progress.
-
-    Raises:
-        ConfigError: the integrator learns, so it cannot be asked once for all.
     """
     signals = [one.signal for one in taught]
     integrator = config.integrator.build(registry, "integrator")
     integrator.bind([signal.name for signal in signals])
-    if any(p.requires_grad for p in integrator.parameters()):
-        raise ConfigError(f"integrator {config.integrator.name!r} learns; set ckd.targets to batch")
     top, rows, items = config.targets.top, len(material.instances), len(material.tokens)
     shapes = _shapes(rows, min(top, items - 1), len(signals))
     folder = config.cache_dir / "targets" / _digest(taught, material, config, registry)
@@ -66,7 +95,7 @@ def soft_targets(
         for name, shape in shapes.items():
             allocate(folder / f"{name}.npy", _DTYPES[name], shape)
         targets, done = torch.from_numpy(material.instances.target).long() + 1, 0
-        with reporter.task(f"integrate {len(signals)} teachers", rows) as advance:
+        with reporter.task(f"integrate teachers ({len(signals)})", rows) as advance:
             for block in integrate(signals, integrator, targets, items, top):
                 for name, part in block.items():
                     write_rows(folder / f"{name}.npy", part.numpy(), shapes[name], done)
@@ -75,6 +104,13 @@ def soft_targets(
         # Last: a folder with it is whole.
         write_whole(folder / "manifest.json", json_bytes({name: list(shape) for name, shape in shapes.items()}))
         return _open(folder, shapes)
+
+
+def _learns(config: CkdConfig, registry: Registry) -> bool:
+    """Whether the integrator has parameters."""
+    integrator = config.integrator.build(registry, "integrator")
+    integrator.bind([component.name for component in config.teachers])
+    return any(p.requires_grad for p in integrator.parameters())
 
 
 def _open(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> SoftTargets:

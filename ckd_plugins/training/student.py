@@ -21,8 +21,11 @@ from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.rows import RowSource, UserRows
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.probing import make_probe
+from ckd_plugins.training.soft_targets import check_targets
 from ckd_plugins.training.subscribe import Subscription
 
+IN_BATCH = Component(name="in_batch")
+"""What scores are compared on where teachers are integrated in batches and no candidates are set."""
 _PAIR_MEMORY = 2**30
 """Bytes that the (row, candidate) pairs of a batch may keep until the backward pass."""
 
@@ -51,9 +54,10 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ConfigError(f"teacher {twice[0]!r} is named twice; a run takes each teacher once")
-    config.candidates.build(registry, "candidates", seed=0)
+    (config.candidates or IN_BATCH).build(registry, "candidates", seed=0)
     config.integrator.build(registry, "integrator").bind(names)
     config.loss.build(registry, "loss", tau=config.temperature)
+    check_targets(config, registry)
 
 
 def choose_reader(
@@ -113,7 +117,9 @@ def make_student(
         n_items = len(material.tokens)
         objective = SoftObjective(soft, names, loss, n_items=n_items, over=over, weight=config.weight)
     else:
-        candidates = _limited(config.candidates, reader, batch_size).build(registry, "candidates", seed=seed)
+        candidates = _limited(config.candidates or IN_BATCH, reader, batch_size).build(
+            registry, "candidates", seed=seed
+        )
         popularity = torch.from_numpy(material.popularity)
         candidates.bind(len(popularity), popularity)
         integrator = config.integrator.build(registry, "integrator")

@@ -102,7 +102,7 @@ def test_a_run_by_sampled_candidates_says_so(run: Run) -> None:
 def test_what_the_result_tells_of_a_distilled_run(run: Run) -> None:
     """Tables, reports and papers are made from these entries."""
     about = run("SASRec", ["unisrec"], seed=3)["ckd"]
-    assert set(about["seconds"]) == {"data", "teachers", "fit", "test", "epoch"}
+    assert set(about["seconds"]) == {"data", "teachers", "targets", "fit", "test", "epoch"}
     assert all(seconds > 0 for seconds in about["seconds"].values())
     assert about["seconds"]["epoch"] < about["seconds"]["fit"]
     teacher = about["teachers"]["unisrec"]
@@ -114,12 +114,13 @@ def test_what_the_result_tells_of_a_distilled_run(run: Run) -> None:
     assert [entry["epoch"] for entry in about["history"]] == [0, 1]
     assert all("valid_score" in entry for entry in about["history"])
     assert about["passes"] >= 1
+    assert about["targets"] == "once"
 
 
 def test_a_plain_run_has_no_trace_of_distillation(run: Run) -> None:
     """'plain' in a table must mean stock RecBole."""
     about = run("BPR", epochs=1)["ckd"]
-    assert (about["reader"], about["teachers"], about["passes"]) == (None, {}, 1)
+    assert (about["reader"], about["targets"], about["teachers"], about["passes"]) == (None, None, {}, 1)
     assert not {name for name in about["history"][0] if "distillation" in name or "/" in name}
 
 
@@ -138,6 +139,7 @@ def test_every_stage_reports(shop: Path, tmp_path: Path, recorder: Recorder) -> 
         "fine-tune unisrec",
         "encode 60 item texts (words)",  # within it
         "cache unisrec",
+        "integrate teachers (1)",
         "train SASRec, distilled",
         "test the teachers",
     ]

@@ -138,3 +138,29 @@ def test_wrong_settings_are_told(run: Run) -> None:
     """A misspelt word would train by batches without a word."""
     with pytest.raises(ConfigError, match=r"ckd\.targets"):
         run("SASRec", TEACHERS, ckd={"targets": "onec"})
+
+
+@pytest.mark.parametrize(
+    ("model", "section", "expected"),
+    [
+        ("SASRec", {}, "once"),
+        ("SASRec", {"loss": "cross_entropy"}, "once"),
+        ("SASRec", {"speed": {"softmax": False}}, "once"),
+        ("SASRec", {"candidates": "in_batch"}, "batch"),
+        ("SASRec", {"temperature": 2.0}, "batch"),
+        ("SASRec", {"targets": "batch"}, "batch"),
+        ("SASRec", {"weight": 0.0}, "batch"),
+        ("BPR", {}, "batch"),
+        ("BPR", {"targets": "once"}, "once"),
+    ],
+)
+def test_integrated_once_where_it_costs_nothing(run: Run, model: str, section: dict[str, Any], expected: str) -> None:
+    """A speed setting must not choose the method, and candidates that a user names must not be passed over."""
+    assert run(model, TEACHERS, ckd=section, epochs=1)["ckd"]["targets"] == expected
+
+
+def test_what_once_cannot_do_is_told_before_anything_runs(run: Run, tmp_path: Path) -> None:
+    """After teachers that took an hour."""
+    with pytest.raises(ConfigError, match=r"ckd\.candidates is 'full'"):
+        run("SASRec", TEACHERS, ckd={"targets": "once", "candidates": "full"})
+    assert not (tmp_path / "cache" / "teachers").exists()
