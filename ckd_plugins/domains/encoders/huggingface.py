@@ -1,0 +1,89 @@
+"""A model of the Hugging Face Hub as a text encoder: fetched into the Hub's own cache, and read from there."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from ckd_plugins.domains.encoders.folder import FolderEncoder, Pooling
+from ckd_plugins.errors import DataError, EnvironmentProblem
+
+__all__ = ["HuggingFace"]
+
+_FILES = ("*.json", "*.txt", "*.model")
+_WEIGHTS = "*.safetensors"
+_OLD_WEIGHTS = "pytorch_model*.bin"  # what older models have instead; transformers loads it as tensors only
+
+
+class HuggingFace(FolderEncoder):
+    """A transformers or sentence-transformers model by its id on the Hugging Face Hub.
+
+    The Hub's own client looks the id up and keeps the files in its own cache (``HF_HOME``; ``HF_TOKEN`` for gated
+    models), when the encoder is made, before anything is trained. Without a network, or with ``HF_HUB_OFFLINE=1``, what
+    is in that cache is used. Vectors and teachers are kept under the model's content, not under its id: if the Hub's
+    ``main`` moves on, they are made anew; a ``revision`` pins it. Pooling as for ``folder``.
+
+    Args:
+        model: id, such as ``sentence-transformers/all-mpnet-base-v2``; or a local folder, as transformers has it.
+        revision: branch, tag or commit; by default ``main``.
+        pooling: ``"mean"`` over tokens, or the first token's state ``"cls"``.
+        normalize: scale vectors to length 1.
+        max_length: tokens of a text that are read.
+        batch_tokens: tokens in one forward pass, padding included.
+        device: where to run.
+
+    Raises:
+        DataError: if the model is neither to be had nor in the cache, or is no such model.
+        EnvironmentProblem: if transformers is not installed.
+    """
+
+    name = "huggingface"
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        revision: str | None = None,
+        pooling: Pooling | None = None,
+        normalize: bool | None = None,
+        max_length: int | None = None,
+        batch_tokens: int = 4096,
+        device: str = "cpu",
+    ) -> None:
+        super().__init__(
+            model if Path(model).expanduser().is_dir() else snapshot(model, revision),
+            pooling=pooling,
+            normalize=normalize,
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+            device=device,
+        )
+
+
+@cache  # all teachers of a process read one snapshot, and the Hub is asked once
+def snapshot(model: str, revision: str | None = None) -> Path:
+    """Return the folder in the Hub's cache that holds the model's files, after downloading what is missing.
+
+    Raises:
+        DataError: the model is neither to be had nor in the cache.
+        EnvironmentProblem: the Hub's client is not installed.
+    """
+    try:
+        from huggingface_hub import constants, snapshot_download
+        from huggingface_hub.utils import HFValidationError
+    except ImportError as error:
+        raise EnvironmentProblem("text encoder 'huggingface' needs transformers: pip install transformers") from error
+    called = repr(model) if revision is None else f"{model!r} (revision {revision!r})"
+    try:
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*_FILES, _WEIGHTS]))
+        if not any(folder.glob(_WEIGHTS)):
+            snapshot_download(model, revision=revision, allow_patterns=[*_FILES, _OLD_WEIGHTS])
+    except HFValidationError as error:
+        raise DataError(f"{called} is neither a folder nor an id of the Hugging Face Hub, as 'owner/name' is") from error
+    except Exception as error:  # the network library's, which is another one from version to version
+        reason = (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"language model {called} cannot be downloaded ({reason}) and is not in {constants.HF_HUB_CACHE}; check "
+            f"the id, run 'hf download {model}' where there is a network, or give a folder to the text encoder 'folder'"
+        ) from error
+    return folder
