@@ -34,7 +34,7 @@ class TextEncoder(ABC):
     def encode_blocks(
         self, texts: Sequence[str], size: int
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
-        """Encode block by block, so that what is done can be stored before all is.
+        """Encode block by block, so that what is done can be reported and stored before all is.
 
         Args:
             texts: what to encode.
@@ -42,7 +42,7 @@ class TextEncoder(ABC):
 
         Yields:
             Positions in ``texts``, ``int64 [n]``, and their vectors, ``float32 [n, dim]``. A block holds texts of like
-            length, the shortest first, so that little of a batch is padding.
+            length, so that little of a batch is padding; the shortest come first.
         """
         order = np.argsort([len(t) for t in texts], kind="stable")
         for begin in range(0, len(order), size):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +15,17 @@ from torch import Tensor
 
 from ckd_plugins.domains.content import content_digest
 from ckd_plugins.domains.encoders.base import TextEncoder
+from ckd_plugins.domains.encoders.batching import within_budget
+from ckd_plugins.domains.encoders.quiet import quiet_transformers
 from ckd_plugins.errors import DataError, EnvironmentProblem
 
 __all__ = ["FolderEncoder"]
 
-Pooling = Literal["mean", "cls"]
+Pooling = Literal["mean", "cls", "lasttoken"]
 _READ = (".safetensors", ".bin", ".json", ".model")
 _VOCABULARIES = ("vocab.txt", "merges.txt")
-_KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
 _SIZES = ("hidden_size", "dim", "d_model", "n_embd")  # what architectures call the size of their states
+_KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
 
 
 class FolderEncoder(TextEncoder):
@@ -35,7 +37,7 @@ class FolderEncoder(TextEncoder):
 
     Args:
         path: the folder, with ``config.json``, the tokenizer's files and ``model.safetensors``.
-        pooling: ``"mean"`` over tokens, or the first token's state ``"cls"``.
+        pooling: ``"mean"`` over tokens, or one token's state: the first's ``"cls"``, or ``"lasttoken"``.
         normalize: scale vectors to length 1.
         max_length: tokens of a text that are read.
         batch_tokens: tokens in one forward pass, padding included.
@@ -61,7 +63,7 @@ class FolderEncoder(TextEncoder):
         self.path = Path(path).expanduser()
         if not self.path.is_dir():
             raise DataError(
-                f"folder {str(path)!r} does not exist; models of the Hugging Face Hub are read by the text encoder "
+                f"folder {str(path)!r} does not exist; a model of the Hugging Face Hub is read by the text encoder "
                 f"'huggingface'"
             )
         if not (self.path / "config.json").is_file():
@@ -71,10 +73,11 @@ class FolderEncoder(TextEncoder):
         size = next((config[name] for name in _SIZES if name in config), None)
         if size is None:
             raise DataError(f"{self.path / 'config.json'} has none of {', '.join(_SIZES)}; it is no text model's")
-        # A tokenizer says how many tokens there are positions for; RoBERTa's configuration counts two too many.
+        # RoBERTa's configuration counts two positions that no token gets; its tokenizer knows better.
+        longest = int(config.get("max_position_embeddings") or 512)
         tokenizer = self.path / "tokenizer_config.json"
-        tokens = _json(tokenizer).get("model_max_length") if tokenizer.is_file() else None
-        longest = min(int(config.get("max_position_embeddings", 512)), int(tokens or 512))
+        if tokenizer.is_file():
+            longest = min(longest, int(_json(tokenizer).get("model_max_length") or longest))
         self.pooling: Pooling = pooling or said.get("pooling", "mean")
         self.normalize = bool(said.get("normalize", False) if normalize is None else normalize)
         self.max_length = min(int(max_length or said.get("max_length") or longest), longest)
@@ -99,7 +102,7 @@ class FolderEncoder(TextEncoder):
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         vectors = np.zeros((len(ids), self.dim), dtype=np.float32)
         with torch.inference_mode():
-            for rows in _batches([len(ids[i]) for i in order], self.batch_tokens):
+            for rows in within_budget([len(ids[i]) for i in order], self.batch_tokens):
                 chosen = [order[r] for r in rows]
                 padded, mask = _pad([ids[i] for i in chosen], tokenizer.pad_token_id or 0)
                 mask = mask.to(self.device)
@@ -110,6 +113,8 @@ class FolderEncoder(TextEncoder):
     def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
         if self.pooling == "cls":
             pooled = states[:, 0]
+        elif self.pooling == "lasttoken":
+            pooled = states[torch.arange(len(states)), mask.sum(dim=1) - 1]
         else:
             weight = mask.unsqueeze(-1).to(states.dtype)
             pooled = (states * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
@@ -119,28 +124,22 @@ class FolderEncoder(TextEncoder):
     def _loaded(self) -> tuple[Any, Any]:
         try:
             from transformers import AutoModel, AutoTokenizer
-            from transformers.utils import logging
         except ImportError as error:
             raise EnvironmentProblem(
                 f"text encoder {self.name!r} needs transformers: pip install transformers"
             ) from error
-        # The bar over a model of a second's loading would break into the caller's own progress.
-        bar = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
         try:
-            # Code that comes with a model is refused: nothing from outside is executed.
-            given = {"local_files_only": True, "trust_remote_code": False}
-            tokenizer = AutoTokenizer.from_pretrained(self.path, **given)
-            model = AutoModel.from_pretrained(self.path, **given)
+            with quiet_transformers():
+                # Code that comes with a model is refused: nothing from outside is executed.
+                given = {"local_files_only": True, "trust_remote_code": False}
+                tokenizer = AutoTokenizer.from_pretrained(self.path, **given)
+                model = AutoModel.from_pretrained(self.path, **given)
         except (OSError, ValueError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(f"{self.path} cannot be loaded as a language model ({reason}); export it again") from error
-        finally:
-            if bar:
-                logging.enable_progress_bar()
         if getattr(model.config, "is_encoder_decoder", False):
             model = model.get_encoder()
-        # Weights in half precision are computed with in single: on a CPU half is slow, and sums lose digits.
+        # Weights in half precision are computed with in single: half is slow on a CPU, and sums lose digits.
         return tokenizer, model.float().eval().to(self.device)
 
 
@@ -158,13 +157,19 @@ def _sentence_transformers_settings(path: Path) -> dict[str, Any]:
     if length.is_file():
         said["max_length"] = _json(length).get("max_seq_length")
     if "Pooling" in kinds:
-        pooling = _json(path / kinds["Pooling"] / "config.json")
-        chosen = [key for key, on in pooling.items() if key.startswith("pooling_mode_") and on is True]
-        names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
-        if len(chosen) != 1 or chosen[0] not in names:
-            raise DataError(f"{path} pools by {' + '.join(chosen) or 'nothing'}; known are the mean and the cls token")
-        said["pooling"] = names[chosen[0]]
+        said["pooling"] = _pooling(path, _json(path / kinds["Pooling"] / "config.json"))
     return said
+
+
+def _pooling(path: Path, config: dict[str, Any]) -> str:
+    """What ``pooling_mode`` says, or a flag for each way before sentence-transformers 6."""
+    given = config.get("pooling_mode") or [key for key, on in config.items() if key.startswith("pooling_mode_") and on]
+    ways = [given] if isinstance(given, str) else list(given)
+    names = [way.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token") for way in ways]
+    if len(names) != 1 or names[0] not in get_args(Pooling):
+        known = ", ".join(get_args(Pooling))
+        raise DataError(f"{path} pools by {' + '.join(names) or 'nothing'}; known are {known}")
+    return names[0]
 
 
 def _json(path: Path) -> Any:
@@ -172,16 +177,6 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as JSON ({error}); export the model again") from error
-
-
-def _batches(lengths: list[int], batch_tokens: int) -> list[range]:
-    """Consecutive ranges over ascending ``lengths`` whose padded size stays within ``batch_tokens``."""
-    batches, first = [], 0
-    for end in range(1, len(lengths) + 1):
-        if end == len(lengths) or lengths[end] * (end + 1 - first) > batch_tokens:
-            batches.append(range(first, end))
-            first = end
-    return batches
 
 
 def _pad(ids: list[list[int]], pad: int) -> tuple[Tensor, Tensor]:

@@ -11,22 +11,23 @@ from ckd_plugins.errors import DataError, EnvironmentProblem
 __all__ = ["HuggingFace"]
 
 _FILES = ("*.json", "*.txt", "*.model")
-_WEIGHTS = "*.safetensors"
-_OLD_WEIGHTS = "pytorch_model*.bin"  # what older models have instead; transformers loads it as tensors only
+# Older models have the second kind instead, which transformers loads as tensors only.
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_INSTALL = "pip install 'ckd-plugins[text]'"
 
 
 class HuggingFace(FolderEncoder):
     """A transformers or sentence-transformers model by its id on the Hugging Face Hub.
 
-    The Hub's own client looks the id up and keeps the files in its own cache (``HF_HOME``; ``HF_TOKEN`` for gated
-    models), when the encoder is made, before anything is trained. Without a network, or with ``HF_HUB_OFFLINE=1``, what
-    is in that cache is used. Vectors and teachers are kept under the model's content, not under its id: if the Hub's
-    ``main`` moves on, they are made anew; a ``revision`` pins it. Pooling as for ``folder``.
+    The Hub's client looks the id up before anything is trained, and keeps the files in its own cache (``HF_HOME``).
+    Without a network, or with ``HF_HUB_OFFLINE=1``, what is in that cache is used. Vectors and teachers are kept under
+    the model's content, not under its id: if the Hub's ``main`` moves on, they are made anew; a ``revision`` pins it.
+    Pooling as for ``folder``.
 
     Args:
-        model: id, such as ``sentence-transformers/all-mpnet-base-v2``; or a local folder, as transformers has it.
+        model: id, such as ``sentence-transformers/all-MiniLM-L6-v2``, or a local folder.
         revision: branch, tag or commit; by default ``main``.
-        pooling: ``"mean"`` over tokens, or the first token's state ``"cls"``.
+        pooling: ``"mean"`` over tokens, or one token's state: the first's ``"cls"``, or ``"lasttoken"``.
         normalize: scale vectors to length 1.
         max_length: tokens of a text that are read.
         batch_tokens: tokens in one forward pass, padding included.
@@ -72,18 +73,20 @@ def snapshot(model: str, revision: str | None = None) -> Path:
         from huggingface_hub import constants, snapshot_download
         from huggingface_hub.utils import HFValidationError
     except ImportError as error:
-        raise EnvironmentProblem("text encoder 'huggingface' needs transformers: pip install transformers") from error
+        raise EnvironmentProblem(f"text encoder 'huggingface' needs its package: {_INSTALL}") from error
     called = repr(model) if revision is None else f"{model!r} (revision {revision!r})"
+    reason = "its weights are missing"
+    cause: Exception | None = None
     try:
-        folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*_FILES, _WEIGHTS]))
-        if not any(folder.glob(_WEIGHTS)):
-            snapshot_download(model, revision=revision, allow_patterns=[*_FILES, _OLD_WEIGHTS])
+        for weights in _WEIGHTS:
+            folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*_FILES, weights]))
+            if any(folder.glob(weights)):
+                return folder
     except HFValidationError as error:
         raise DataError(f"{called} is neither a folder nor an id of the Hugging Face Hub, as 'owner/name' is") from error
-    except Exception as error:  # the network library's, which is another one from version to version
-        reason = (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"language model {called} cannot be downloaded ({reason}) and is not in {constants.HF_HUB_CACHE}; check "
-            f"the id, run 'hf download {model}' where there is a network, or give a folder to the text encoder 'folder'"
-        ) from error
-    return folder
+    except Exception as error:  # noqa: BLE001 - the network library's own, which is another one from version to version
+        cause, reason = error, (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
+    raise DataError(
+        f"language model {called} is not whole in {constants.HF_HUB_CACHE} and cannot be downloaded ({reason}); run "
+        f"'hf download {model}' where there is a network and set HF_HOME to what it filled, or give a local folder"
+    ) from cause
