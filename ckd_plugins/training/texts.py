@@ -34,9 +34,7 @@ class ReportingEncoder(TextEncoder):
         """Encode without a report."""
         return self._encoder.encode(texts)
 
-    def encode_blocks(
-        self, texts: Sequence[str], size: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def encode_blocks(self, texts: Sequence[str], size: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Report after each block."""
         done = 0
         with self._reporter.task(f"encode {len(texts)} item texts ({self.name})", len(texts)) as advance:

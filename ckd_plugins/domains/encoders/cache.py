@@ -51,10 +51,10 @@ def encode_domain(
     row = {t: i for i, t in enumerate(texts)}
     encoded = np.zeros((domain.n_items, encoder.dim), dtype=np.float32)
     encoded[domain.has_text] = vectors[[row[t] for t in domain.text if t is not None]]
-    return encoded, encoded.any(axis=1)
+    return encoded, (encoded != 0).any(axis=1)
 
 
-def _encode(texts: Sequence[str], encoder: TextEncoder, cache_dir: Path | None) -> Float32:
+def _encode(texts: list[str], encoder: TextEncoder, cache_dir: Path | None) -> Float32:
     vectors, found = np.zeros((len(texts), encoder.dim), dtype=np.float32), np.zeros(len(texts), dtype=bool)
     store, keys = None, text_keys(texts)
     if cache_dir is not None:
@@ -88,8 +88,8 @@ def _checked(encoder: TextEncoder, texts: Sequence[str], made: npt.ArrayLike) ->
     bad = ~np.isfinite(vectors).all(axis=1)
     if bad.any():
         raise DataError(
-            f"text encoder {encoder.name!r} gave NaN or infinite values for {texts[int(np.argmax(bad))][:60]!r}; choose "
-            f"another model or get its weights anew"
+            f"text encoder {encoder.name!r} gave NaN or infinite values for {texts[int(bad.argmax())][:60]!r}; "
+            f"choose another model or get its weights anew"
         )
     return vectors
 

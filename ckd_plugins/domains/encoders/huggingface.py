@@ -71,7 +71,6 @@ def snapshot(model: str, revision: str | None = None) -> Path:
     """
     try:
         from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.utils import HFValidationError
     except ImportError as error:
         raise EnvironmentProblem(f"text encoder 'huggingface' needs its package: {_INSTALL}") from error
     called = repr(model) if revision is None else f"{model!r} (revision {revision!r})"
@@ -82,9 +81,7 @@ def snapshot(model: str, revision: str | None = None) -> Path:
             folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*_FILES, weights]))
             if any(folder.glob(weights)):
                 return folder
-    except HFValidationError as error:
-        raise DataError(f"{called} is neither a folder nor an id of the Hugging Face Hub, as 'owner/name' is") from error
-    except Exception as error:  # noqa: BLE001 - the network library's own, which is another one from version to version
+    except Exception as error:  # the network library's, which is another one from version to version
         cause, reason = error, (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
     raise DataError(
         f"language model {called} is not whole in {constants.HF_HUB_CACHE} and cannot be downloaded ({reason}); run "

@@ -52,11 +52,11 @@ class VectorStore:
         for path in sorted(self.folder.glob("*.safetensors")):
             try:
                 with safe_open(path, "np") as shard:
-                    stored = [place.get(key.tobytes()) for key in shard.get_tensor("keys")]
-                    rows = [row for row, i in enumerate(stored) if i is not None]
+                    stored = (key.tobytes() for key in shard.get_tensor("keys"))
+                    rows = {place[key]: row for row, key in enumerate(stored) if key in place}
                     if rows:
-                        at = [stored[row] for row in rows]
-                        vectors[at], found[at] = shard.get_tensor("vectors")[rows], True
+                        at = list(rows)
+                        vectors[at], found[at] = shard.get_tensor("vectors")[list(rows.values())], True
             except (SafetensorError, ValueError, IndexError):
                 with suppress(OSError):
                     path.unlink()

@@ -20,13 +20,13 @@ __all__ = ["WordLlama"]
 _INSTALL = "pip install 'ckd-plugins[wordllama]'"
 _WEIGHTS = Path("weights/l2_supercat_256.safetensors")
 _TOKENIZER = Path("tokenizers/l2_supercat_tokenizer_config.json")
-_BLOCK = 1024  # texts at once; their tokens' vectors are held in memory
+_BLOCK = 128  # texts at once; their tokens' vectors are held in memory
 
 
 class WordLlama(TextEncoder):
-    """The mean of WordLlama's vectors of a text's tokens (256 d, ``l2_supercat``), as the package ``wordllama`` brings them.
+    """The mean of WordLlama's vectors of a text's tokens (256 d), as the package ``wordllama`` carries them.
 
-    Word order does not count, and every token counts the same. Hundreds of times as fast as a language model, for
+    Word order does not count, and every token counts the same. A hundred times as fast as a small language model: for
     tests, first looks and large catalogues.
 
     Raises:
@@ -74,7 +74,8 @@ class WordLlama(TextEncoder):
 
 
 def _package() -> Path:
-    # Found without an import: the package sets up logging for the whole process, and can download.
+    # Found without an import: the package sets up logging for the whole process, and 0.4.0 looks for its tokenizer in a
+    # folder that it does not have and then downloads it.
     spec = find_spec("wordllama")
     if spec is None or not spec.submodule_search_locations or find_spec("tokenizers") is None:
         raise EnvironmentProblem(f"text encoder 'wordllama' needs its package: {_INSTALL}")
