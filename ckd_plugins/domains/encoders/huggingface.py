@@ -63,17 +63,11 @@ class HuggingFace(FolderEncoder):
 
 @cache  # all teachers of a process read one snapshot, and the Hub is asked once
 def snapshot(model: str, revision: str | None = None) -> Path:
-    """Return the folder in the Hub's cache that holds the model's files, after downloading what is missing.
-
-    Raises:
-        DataError: the model is neither to be had nor in the cache.
-        EnvironmentProblem: the Hub's client is not installed.
-    """
+    """Return the folder in the Hub's cache that holds the model's files, after downloading what is missing."""
     try:
         from huggingface_hub import constants, snapshot_download
     except ImportError as error:
         raise EnvironmentProblem(f"text encoder 'huggingface' needs its package: {_INSTALL}") from error
-    called = repr(model) if revision is None else f"{model!r} (revision {revision!r})"
     reason = "its weights are missing"
     cause: Exception | None = None
     try:
@@ -83,7 +77,8 @@ def snapshot(model: str, revision: str | None = None) -> Path:
                 return folder
     except Exception as error:  # the network library's, which is another one from version to version
         cause, reason = error, (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
+    command = f"hf download {model}" if revision is None else f"hf download {model} --revision {revision}"
     raise DataError(
-        f"language model {called} is not whole in {constants.HF_HUB_CACHE} and cannot be downloaded ({reason}); run "
-        f"'hf download {model}' where there is a network and set HF_HOME to what it filled, or give a local folder"
+        f"language model {model!r} is not, or not wholly, in {constants.HF_HUB_CACHE} and cannot be downloaded "
+        f"({reason}); run '{command}' where there is a network, set HF_HOME to where it put the model, or give a folder"
     ) from cause

@@ -96,8 +96,8 @@ def test_a_model_that_is_there_in_part(cached: Cached) -> None:
     """Transformers fetches a tokenizer alone if asked for it; the cache then knows the id but has no weights."""
     snapshot = cached()
     (snapshot / "model.safetensors").unlink()
-    with pytest.raises(DataError, match=r"weights are missing.*hf download acme/tiny"):
-        HuggingFace("acme/tiny")
+    with pytest.raises(DataError, match=r"weights are missing.*'hf download acme/tiny --revision main'"):
+        HuggingFace("acme/tiny", revision="main")
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def hub(model_folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """A hub on this machine that has one model, with code and an old format beside it; its address, and what it gave."""
+    """The address of a hub that has one model, with code and an old format beside it, and what it has given."""
     files = {file.name: file.read_bytes() for file in model_folder.iterdir()}
     files |= {"modeling.py": b"raise SystemExit", "pytorch_model.bin": b"old", "README.md": b"read"}
     given: list[str] = []
