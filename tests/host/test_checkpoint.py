@@ -70,7 +70,10 @@ PAYLOADS: dict[str, tuple[str, Build]] = {
     "os.system": (r"(posix|nt)\.system", lambda mark: Runs(os.system, f"touch {mark}")),
     "eval": (r"builtins\.eval", lambda mark: Runs(eval, f"open({str(mark)!r}, 'w')")),
     "exec": (r"builtins\.exec", lambda mark: Runs(exec, f"open({str(mark)!r}, 'w')")),
-    "getattr": (r"builtins\.(getattr|__import__)", lambda mark: Runs(Runs(getattr, Runs(__import__, "os"), "system"), f"touch {mark}")),
+    "getattr": (
+        r"builtins\.(getattr|__import__)",
+        lambda mark: Runs(Runs(getattr, Runs(__import__, "os"), "system"), f"touch {mark}"),
+    ),
     "open": (r"_?io\.open", lambda mark: Runs(open, str(mark), "w")),
     "torch.save": (r"torch\.serialization\.save", lambda mark: Runs(torch.save, [1], str(mark))),
     "numpy.save": (r"numpy\.save", lambda mark: Runs(np.save, str(mark), [1])),
@@ -182,7 +185,7 @@ def test_code_in_a_torchscript_archive_does_not_run(tmp_path: Path, capfd: pytes
 
 
 def test_an_array_of_objects_on_its_own_does_not_run(tmp_path: Path) -> None:
-    """numpy's files of objects are pickles behind a header."""
+    """Numpy's files of objects are pickles behind a header."""
     mark = tmp_path / "ran"
     np.save(tmp_path / "evil.npy", objects(mark), allow_pickle=True)
     with pytest.raises(CheckpointError, match=r"evil\.npy cannot be read .* numpy array"):
@@ -262,7 +265,8 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "cut.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:400])
     expected = {
         "text.pth": "no pickle", "empty.pth": "empty", "zip.pth": "zip archive", "cut.safetensors": "no safetensors",
-        "old.tar": "tar archive", "list.pth": "holds a list", "three.pth": "'state_dict' is a int", "cut.pth": "damaged",
+        "old.tar": "tar archive", "list.pth": "holds a list", "three.pth": "'state_dict' is a int",
+        "cut.pth": "damaged",
         "no.pth": "No such file", ".": "directory",
     }  # fmt: skip
     for name, message in expected.items():

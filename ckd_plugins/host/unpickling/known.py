@@ -45,15 +45,17 @@ DTYPES = {
                  "uint16", "uint32", "uint64")
 }  # fmt: skip
 """Element types by name. A file that mentions one gets its name."""
+_RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as Python 2 called them, and protocol 2 still does
+_ENUMERATIONS = "recbole.utils.enum_type"
 _HARMLESS_FACTORIES = {f"builtins.{name}" for name in ("list", "dict", "set", "int", "float", "str", "tuple")}
 
 
 def named(module: str, qualname: str) -> Name:
     """Return what stands for ``module.qualname``."""
-    module = "builtins" if module == "__builtin__" else module  # as Python 2 called it, and protocol 2 still does
+    module = _RENAMED.get(module, module)
     full = f"{module}.{qualname}"
     maker = _MAKERS.get(full)
-    if maker is None and module == "recbole.utils.enum_type" and qualname.isidentifier():
+    if maker is None and module == _ENUMERATIONS and qualname.isidentifier():
         maker = _first
     if full in SPARSE or full == CONFIG:
         maker = _record(full)
@@ -81,6 +83,13 @@ def _record(full: str) -> Maker:
 
 def _first(value: Any = None, *rest: Any) -> Any:
     return value
+
+
+def _member(owner: Any, name: Any, *rest: Any) -> str:
+    """An enumeration's member as Python 3.11.0 to 3.11.3 pickle it; any other use of ``getattr`` is refused."""
+    if rest or not isinstance(owner, Name) or owner.module != _ENUMERATIONS or not isinstance(name, str):
+        raise Refused("builtins.getattr")
+    return name
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> TensorPart:
@@ -133,12 +142,14 @@ def _items(values: Any) -> list[Any]:
 def _encoded(text: Any, encoding: Any = None) -> bytes:
     """Bytes as protocol 2 writes them."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise Refused(f"_codecs.encode to {encoding!r}")
+        raise Refused("_codecs.encode to anything but latin1")
     return text.encode("latin1")
 
 
 def _device(kind: Any = "cpu", index: Any = None) -> str:
-    return str(kind) if index is None else f"{kind}:{index}"
+    if not isinstance(kind, str) or not isinstance(index, int | None):
+        raise Unreadable("a device is malformed")
+    return kind if index is None else f"{kind}:{index}"
 
 
 def _dtype(code: Any, *rest: Any) -> DtypePart:
@@ -148,7 +159,11 @@ def _dtype(code: Any, *rest: Any) -> DtypePart:
 
 
 def _array(cls: Any, *rest: Any) -> ArrayPart:
-    if not isinstance(cls, Name) or cls.full not in ("numpy.ndarray", "numpy.matrix"):
+    if not isinstance(cls, Name) or cls.full not in (
+        "numpy.ndarray",
+        "numpy.matrix",
+        "numpy.matrixlib.defmatrix.matrix",
+    ):
         raise Refused(cls.full if isinstance(cls, Name) else "an array of an unknown class")
     return ArrayPart()
 
@@ -160,8 +175,6 @@ def _array_of_buffer(content: Any, dtype: Any, shape: Any, order: Any, *rest: An
 
 
 def _scalar(dtype: Any, content: Any = b"") -> ArrayPart:
-    if isinstance(dtype, DtypePart) and dtype.code.startswith("O"):
-        raise Refused("a numpy scalar that is an object")
     made = ArrayPart()
     made.__setstate__((1, (), dtype, False, content))
     return made
@@ -177,8 +190,9 @@ def _numpy() -> Iterator[tuple[str, Maker]]:
 
 _MAKERS: dict[str, Maker] = {
     "_codecs.encode": _encoded,
-    "builtins.bytearray": lambda *given: _encoded(*given) if len(given) == 2 else bytes(_items(list(given))),
     "builtins.frozenset": lambda values=(): frozenset(_set(values)),
+    "builtins.bytes": lambda: b"",
+    "builtins.getattr": _member,
     "builtins.set": _set,
     "collections.OrderedDict": _mapping,
     "collections.defaultdict": _default_mapping,

@@ -25,6 +25,7 @@ class Name(type):
     It is a class because some of pickle's instructions accept nothing else.
     """
 
+    module: str
     full: str
     """``module.qualname``."""
     maker: Maker | None
@@ -46,5 +47,5 @@ def name_of(module: str, qualname: str, maker: Maker | None = None) -> Name:
     def make(cls: Name, *args: Any, **kwargs: Any) -> Any:
         return cls(*args, **kwargs)
 
-    return Name("Name", (), {"full": f"{module}.{qualname}", "maker": staticmethod(maker) if maker else None,
-                             "__new__": make, "__module__": __name__})  # fmt: skip
+    named = {"module": module, "full": f"{module}.{qualname}", "maker": staticmethod(maker) if maker else None}
+    return Name("Name", (), {**named, "__new__": make, "__module__": __name__})

@@ -82,7 +82,7 @@ class ArrayPart:
     """A numpy array: ``content`` is its bytes, or the list of its objects."""
 
     shape: tuple[int, ...] = (0,)
-    dtype: DtypePart = field(default_factory=lambda: DtypePart("b"))
+    dtype: DtypePart = field(default_factory=lambda: DtypePart("u1"))
     fortran: bool = False
     content: bytes | list[Any] = b""
 
@@ -99,7 +99,7 @@ class ArrayPart:
 def whole(numbers: Any) -> tuple[int, ...]:
     """Return sizes as a tuple of whole numbers, none below 0."""
     if not isinstance(numbers, tuple | list) or any(type(n) is not int or n < 0 for n in numbers):
-        raise Unreadable(f"sizes of a tensor or an array are {str(numbers)[:60]}")
+        raise Unreadable("the sizes of a tensor or an array are no whole numbers")
     return tuple(numbers)
 
 

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from ckd_plugins.host.unpickling.known import CONFIG, DTYPES
 from ckd_plugins.host.unpickling.names import Name, Refused, Unreadable
-from ckd_plugins.host.unpickling.parts import ArrayPart, DtypePart, RecordPart, StoragePart, TensorPart
+from ckd_plugins.host.unpickling.parts import ArrayPart, DtypePart, RecordPart, StoragePart, TensorPart, whole
 
 __all__ = ["Plain"]
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes)
-_NUMBERS = re.compile(r"[biufc?]\d*|[SU]\d+")
+_NUMBERS = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,9}")
 
 
 class Plain:
@@ -123,7 +123,7 @@ class Plain:
         """A scipy matrix, made anew from its arrays and checked."""
         kind, state = part.full.rpartition(".")[2], {str(key): self(value) for key, value in part.state.items()}
         try:
-            shape = tuple(int(n) for n in state["_shape"])
+            shape = whole(state["_shape"])
             if kind.startswith("lil"):
                 lengths = [len(row) for row in state["rows"]]
                 indptr = np.concatenate([[0], np.cumsum(lengths)])

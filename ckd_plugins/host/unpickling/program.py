@@ -42,7 +42,7 @@ class _Program(pickle._Unpickler):
             return pid[1]  # the old format puts a module's source beside its class
         if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
             kind = pid[0] if isinstance(pid, tuple) and pid else pid
-            raise Refused(f"what is stored as {str(kind)[:40]!r}")
+            raise Refused(f"what is stored as {kind[:40]!r}" if isinstance(kind, str) else "a persistent id")
         if len(pid) == 6 and pid[5] is not None:
             raise Unreadable("it is of torch before 0.4: a storage is a view of another one")
         part = storage(pid[1], pid[2], pid[4])
@@ -52,6 +52,11 @@ class _Program(pickle._Unpickler):
 def _refuse_extension(program: Any) -> None:
     """An extension code stands for a name, and the process keeps what it found for it once."""
     raise Refused("an extension code of copyreg")
+
+
+def _read_bytearray(program: Any) -> None:
+    """Python makes room for as many bytes as the file says; this for as many as there are."""
+    program.append(bytearray(program.read(int.from_bytes(program.read(8), "little"))))
 
 
 def _guard(code: bytes, keys: slice) -> None:
@@ -67,6 +72,7 @@ def _guard(code: bytes, keys: slice) -> None:
 
 for _code in (pickle.EXT1, pickle.EXT2, pickle.EXT4):
     _Program.dispatch[_code[0]] = _refuse_extension
+_Program.dispatch[pickle.BYTEARRAY8[0]] = _read_bytearray
 _guard(pickle.SETITEM, slice(-2, -1))
 for _code in (pickle.SETITEMS, pickle.DICT):
     _guard(_code, slice(None, None, 2))
