@@ -100,6 +100,16 @@ def test_published_files_teach_without_texts(run: Any, tmp_path: Path) -> None:
         run(dataset=bare, epochs=1, ckd={"teachers": [{"name": "unisrec", "checkpoint": str(tmp_path / "uni.pth")}]})
 
 
+@pytest.mark.parametrize(("model", "student"), [("BPR", "DMF"), ("LightGCN", "BPR"), ("SASRec", "GRU4Rec")])
+def test_a_run_that_was_kept_teaches_as_well_as_it_was(run: Any, model: str, student: str) -> None:
+    """From one run's checkpoint to the next run's teacher: the same numbers on the same test rows."""
+    before = run(model, epochs=12, learning_rate=0.02)
+    teacher = {"name": "recbole", "model": model, "checkpoint": before["ckd"]["checkpoint"], "k": 60}
+    taught = run(student, epochs=1, ckd={"teachers": [teacher]})["ckd"]["teachers"]["recbole"]
+    assert taught["test_result"]["ndcg@10"] == pytest.approx(before["test_result"]["ndcg@10"], abs=1e-4)
+    assert before["test_result"]["ndcg@10"] > 0.1
+
+
 def test_a_run_with_images_is_another_when_they_change(run: Any, shop: Path, tmp_path: Path) -> None:
     """From the config's mapping to the student's signal; mended vectors must not be answered for by the old."""
     other = write_shop(tmp_path / "data", "other", seed=3)
