@@ -37,6 +37,8 @@ def restore(model: Any, weights: Mapping[str, Tensor], others: Mapping[str, Any]
         given: Any = others.get(name)
         if isinstance(given, np.ndarray) and isinstance(made, Tensor):
             given = torch.from_numpy(given)
+        if isinstance(made, torch.nn.Module):  # its weights are among the model's
+            continue
         if made is None and given is None:  # embeddings that it computes when it is asked, and had not been yet
             continue
         if _kind(given) == "nothing" or _kind(made) not in ("nothing", _kind(given)):

@@ -172,6 +172,20 @@ def test_other_data_are_refused(domain: Domain, wrote: Wrote, model: str, what: 
         RecBoleModel(model="GRU4Rec", checkpoint=wrote(model)[0]).finetune(domain)
 
 
+def test_whole_modules_in_a_file_are_refused_and_its_weights_will_do(
+    domain: Domain, wrote: Wrote, tmp_path: Path
+) -> None:
+    """DIN keeps an object of RecBole's beside its weights, which only RecBole's code could make; it adds no weight."""
+    file, source = wrote("DIN")
+    with pytest.raises(CheckpointError, match=r"asks for recbole\.model\.layers\.ContextSeqEmbLayer, .* alone"):
+        RecBoleModel(model="DIN", checkpoint=file).finetune(domain)
+    stored = torch.load(file, weights_only=False)
+    torch.save({"config": stored["config"], "state_dict": stored["state_dict"]}, tmp_path / "alone.pth")
+    teacher = RecBoleModel(model="DIN", checkpoint=str(tmp_path / "alone.pth"), k=40)
+    teacher.finetune(domain)
+    agrees(teacher, source, domain)
+
+
 def test_trees_are_refused() -> None:
     """RecBole keeps them as files of LightGBM's and XGBoost's beside a pickle."""
     with pytest.raises(TeacherError, match=r"checkpoints of trees \(LightGBM\) are not read"):
