@@ -118,10 +118,11 @@ class UniSRec(TextTeacher):
     def __post_init__(self) -> None:
         if self.item_index is not None and self.item_vectors is None:
             raise ConfigError("teacher 'unisrec': item_index says whose rows item_vectors has; give both")
+        if self.checkpoint is None:
+            return
         if self.finetune_epochs == 0 and self.transductive:
             raise ConfigError("teacher 'unisrec': finetune_epochs=0 trains no vectors of items; set transductive=False")
-        if self.checkpoint is not None:
-            self._start_from(self.checkpoint)
+        self._start_from(self.checkpoint)
 
     def _start_from(self, path: str) -> None:
         read = read_pretrained(path, self.n_heads)

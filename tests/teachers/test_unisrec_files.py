@@ -251,7 +251,7 @@ def test_code_in_a_checkpoint_does_not_run(made: Made, tmp_path: Path) -> None:
 def test_options_that_contradict_one_another_are_refused() -> None:
     """Untrained vectors of single items are noise on every score."""
     with pytest.raises(ConfigError, match="set transductive=False"):
-        UniSRec(finetune_epochs=0)
+        UniSRec(checkpoint="X.pth", finetune_epochs=0)
     with pytest.raises(ConfigError, match="give both"):
         UniSRec(item_index="X.item2index")
 
