@@ -60,7 +60,7 @@ class Host:
             assert self._splits.train_dataset is dataset, "a model is made of the data that was split last"
             # S3Rec and RaCT read the weights of their first stage, beside which RecBole pickles its config.
             torch = importlib.import_module("torch")
-            with _replaced(torch, load=lambda file, **_: read_checkpoint(Path(file))):
+            with _replaced(torch, load=_weights_of):
                 return build_model(config, self._splits)
 
         return build
@@ -123,6 +123,12 @@ def _no_ray() -> Any:
     ray.tune = ModuleType("ray.tune")
     ray.tune.report = lambda **metrics: None
     return ray
+
+
+def _weights_of(file: Any, **_: Any) -> dict[str, Any]:
+    """What ``torch.load`` would give of a checkpoint, settings as a mapping."""
+    read = read_checkpoint(file)
+    return {"state_dict": read.tensors, **read.values}
 
 
 @contextlib.contextmanager

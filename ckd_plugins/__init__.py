@@ -12,6 +12,7 @@ from ckd_plugins._version import __version__
 
 if TYPE_CHECKING:
     from ckd_plugins.errors import (
+        CheckpointError,
         CkdError,
         ConfigError,
         DataError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CandidatesSpec",
+    "CheckpointError",
     "CkdError",
     "CommandSpec",
     "ConfigError",

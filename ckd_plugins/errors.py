@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = [
+    "CheckpointError",
     "CkdError",
     "ConfigError",
     "DataError",
@@ -25,6 +26,10 @@ __all__ = [
 
 class CkdError(Exception):
     """Base of all errors that a user can cause and mend."""
+
+
+class CheckpointError(CkdError):
+    """A file of weights is missing, damaged, or asks for what could run code."""
 
 
 class ConfigError(CkdError):

@@ -1,132 +1,93 @@
-"""Reading RecBole checkpoints without running what is in them.
+"""Checkpoints of other people: weights and plain values, and nothing that runs.
 
 A RecBole checkpoint is a pickle that holds, beside the weights, a ``Config`` object; ``weights_only=True`` refuses
-it, and a plain ``torch.load`` executes whatever the file says. The reader here rebuilds tensors and plain values,
-turns RecBole's configuration objects into inert records, and refuses every other name. A TorchScript archive is
-refused unread: ``torch.load`` hands it to ``torch.jit.load``, past any pickle module, and its code runs.
+it, and a plain ``torch.load`` executes whatever the file says. Neither is used here: :mod:`ckd_plugins.host.unpickling`
+reads the file.
 """
 
 from __future__ import annotations
 
-import pickle
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import torch
+from torch import Tensor
 
-from ckd_plugins.errors import CkdError
-from ckd_plugins.host.zoo import model_class, registered_students
+from ckd_plugins.errors import CheckpointError
+from ckd_plugins.host.unpickling import read_object
+from ckd_plugins.host.unpickling.names import Refused, Unreadable
 
-__all__ = ["read_checkpoint"]
-
-_ALLOWED = {
-    "collections.OrderedDict",
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_parameter",
-    "torch._utils._rebuild_device_tensor_from_numpy",
-    "torch.FloatStorage",
-    "torch.HalfStorage",
-    "torch.BFloat16Storage",
-    "torch.DoubleStorage",
-    "torch.LongStorage",
-    "torch.IntStorage",
-    "torch.ShortStorage",
-    "torch.ByteStorage",
-    "torch.BoolStorage",
-    "torch.Size",
-    "torch.device",
-    "torch.dtype",
-    "numpy.dtype",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-    "builtins.set",
-    "builtins.frozenset",
-    "builtins.slice",
-}
-"""Names whose construction can do nothing but hold data."""
+__all__ = ["Checkpoint", "read_checkpoint"]
 
 
-_INERT = ("recbole.", "yaml.")
-"""Modules whose classes a ``Config`` mentions: replaced by :class:`Inert`, never imported."""
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    """The weights by their names, on the CPU: of the file's ``state_dict``, or of the file itself where it is one."""
+    values: dict[str, Any]
+    """All else: ``epoch``, ``optimizer``, ``config`` (RecBole's ``Config`` as a mapping of its attributes) ..."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The RecBole settings in force in the run that wrote the file; empty where it names none."""
+        config = self.values.get("config")
+        found = config.get("final_config_dict", config) if isinstance(config, dict) else {}
+        return dict(found) if isinstance(found, dict) else {}
 
 
-def _students() -> set[str]:
-    """Names of the registered students' classes, which a run's ``Config`` holds; they are not loaded either."""
-    return {f"{cls.__module__}.{cls.__qualname__}" for cls in map(model_class, registered_students())}
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read ``.pth``, ``.pt``, ``.bin`` or ``.safetensors``, told by what is in the file.
 
-
-class Inert:
-    """Stands in for an object of a class that is not loaded: its state, and nothing that runs."""
-
-    def __init__(self, *args: Any) -> None:
-        self.args = args
-
-    def __setstate__(self, state: Any) -> None:
-        if isinstance(state, dict):
-            self.__dict__.update(state)
-        else:
-            self.state = state
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        full = f"{module}.{name}"
-        if full in _ALLOWED:
-            return super().find_class(module, name)
-        if module.startswith(_INERT) or full in _students():
-            return type(name, (Inert,), {"__module__": "ckd_plugins.host.checkpoint"})
-        raise CkdError(
-            f"checkpoint refused: it asks for {full!r}, which could run code; "
-            f"load it where you trust it and save its state_dict"
-        )
-
-
-class _PickleModule:
-    """What ``torch.load`` needs of a pickle module."""
-
-    __name__ = "ckd_plugins.host.checkpoint"
-    Unpickler = _Unpickler
-
-    @staticmethod
-    def load(file: Any, **kwargs: Any) -> Any:
-        return _Unpickler(file, **kwargs).load()
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a RecBole checkpoint (``state_dict``, ``config``, ``epoch`` ...) with all tensors on the CPU.
-
-    Returns:
-        The checkpoint's dictionary. RecBole objects in it are inert records with the original attributes.
+    Args:
+        path: what ``torch.save`` (today's format, or the one before torch 1.6), ``pickle`` or safetensors wrote.
 
     Raises:
-        CkdError: the file is not a checkpoint, or it names anything but tensors, plain values and RecBole's settings.
+        CheckpointError: there is no such file, it is damaged, it is no checkpoint, or it asks for anything but
+            tensors, arrays, plain values and RecBole's settings; the message names what it asked for.
     """
+    path = Path(path).expanduser()
     try:
-        with path.open("rb") as file:  # opened once: what was checked is what is loaded
-            if _is_torchscript(file):
-                raise CkdError(
-                    f"checkpoint refused: {path} is a TorchScript archive, which could run code; "
-                    f"load it where you trust it and save its state_dict"
-                )
-            loaded = torch.load(file, map_location="cpu", weights_only=False, pickle_module=_PickleModule)
-    except CkdError:
-        raise
-    except Exception as error:
-        raise CkdError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if not isinstance(loaded, dict) or "state_dict" not in loaded:
-        raise CkdError(f"{path} is no RecBole checkpoint: it has no 'state_dict'")
-    return loaded
+        content = _safetensors(path) if _is_safetensors(path) else read_object(path)
+    except Refused as refused:
+        raise CheckpointError(
+            f"{path} is refused: it asks for {refused}, which could run code; load it where you trust it and save its "
+            f"state_dict alone"
+        ) from None
+    except (Unreadable, OSError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: {reason}") from error
+    except (RecursionError, MemoryError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint: it is nested too deeply, or too large"
+        ) from error
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path} is no checkpoint: it holds a {type(content).__name__} and no named weights")
+    weights = content.get("state_dict", content)
+    if not isinstance(weights, Mapping):
+        raise CheckpointError(f"{path} is no checkpoint: its 'state_dict' is a {type(weights).__name__}")
+    tensors = {str(name): value for name, value in weights.items() if isinstance(value, Tensor)}
+    rest = {str(name): value for name, value in weights.items() if not isinstance(value, Tensor)}
+    if weights is not content:
+        rest |= {str(name): value for name, value in content.items() if name != "state_dict"}
+    return Checkpoint(path, tensors, rest)
 
 
-def _is_torchscript(file: BinaryIO) -> bool:
-    """Whether ``torch.load`` would hand the file to ``torch.jit.load``.
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(9)
+    return len(head) == 9 and head[8:] == b"{"
 
-    Records are listed by torch's own reader: another zip reader may find other names in a crafted file.
-    """
-    is_zip = file.read(4) == b"PK\x03\x04"
-    file.seek(0)
-    if not is_zip:
-        return False
-    records = torch._C.PyTorchFileReader(file).get_all_records()
-    file.seek(0)
-    return any(name.rpartition("/")[2] == "constants.pkl" for name in records)
+
+def _safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {**(file.metadata() or {}), **{name: file.get_tensor(name) for name in file.keys()}}  # noqa: SIM118
+    except SafetensorError as error:
+        raise Unreadable(f"it is no safetensors file, or a damaged one ({error})") from error

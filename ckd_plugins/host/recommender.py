@@ -21,7 +21,9 @@ from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.loaders import trim_batches
 from ckd_plugins.host.models import build_model
+from ckd_plugins.host.numbering import numbered
 from ckd_plugins.host.randomness import random_states_kept
+from ckd_plugins.host.restoring import restore
 from ckd_plugins.host.rows import item_tokens, user_tokens
 from ckd_plugins.host.settings import DatasetPath, build_config
 from ckd_plugins.host.speed.model import speed_up
@@ -107,14 +109,38 @@ class Recommender:
 
     @classmethod
     def rebuild(
-        cls, model: str, dataset: DatasetPath, settings: Mapping[str, Any], run_dir: Path, weights: dict[str, Tensor]
+        cls,
+        model: str,
+        dataset: DatasetPath,
+        settings: Mapping[str, Any],
+        run_dir: Path,
+        weights: Mapping[str, Tensor],
+        others: Mapping[str, Any] | None = None,
+        counts: tuple[int, int] | None = None,
     ) -> Self:
-        """Make a trained model anew from :attr:`weights`; the other arguments are those of its training."""
-        with recbole_log(run_dir):
+        """Make a trained model anew.
+
+        Args:
+            model: as :meth:`train`, like all that are not listed here.
+            dataset: as there.
+            settings: as there.
+            run_dir: as there.
+            weights: the model's :attr:`weights`.
+            others: what its class keeps beside them; ``None``: nothing, or what it makes of the data itself.
+            counts: of users and items, where the tokens of both are 0, 1 ... and the weights go by these numbers
+                (:func:`ckd_plugins.host.numbering.numbered`).
+
+        Raises:
+            StudentError: weights and data do not fit one another.
+        """
+        with recbole_log(run_dir), ExitStack() as stack:
             config = build_config(model, dataset, settings, run_dir)
+            if counts is not None:
+                fields = (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"])
+                stack.enter_context(numbered(dict(zip(fields, counts, strict=True))))
             splits = load_splits(config)
             made = build_model(config, splits)
-            made.load_state_dict(weights)
+            restore(made, weights, others)
             trainer = build_trainer(config, made, run_dir, [])
             close_trainer(trainer)
             return cls(config, splits, made, trainer)

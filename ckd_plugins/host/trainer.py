@@ -82,7 +82,10 @@ class _Watched:
     def evaluate(self, eval_data: Any, load_best_model: bool = True, model_file: Any = None, **kwargs: Any) -> Any:
         from recbole.data.dataloader import FullSortEvalDataLoader
 
-        best = self.ckd_best if model_file is None else read_checkpoint(Path(model_file))
+        best = self.ckd_best
+        if model_file is not None:
+            read = read_checkpoint(model_file)
+            best = {"state_dict": read.tensors, "other_parameter": read.values.get("other_parameter")}
         if load_best_model and best is not None:
             self.model.load_state_dict(best["state_dict"])
             self.model.load_other_parameter(best.get("other_parameter"))

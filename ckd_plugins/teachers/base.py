@@ -41,6 +41,8 @@ class Teacher(ABC):
     makes another teacher, where they lie does not."""
     models: ClassVar[tuple[str, ...]] = ()
     """Options that name a model, by the path of a folder or by a hub's id: of a folder counts what is in it."""
+    instead_of_text: ClassVar[tuple[str, ...]] = ()
+    """Options that stand for item texts: a run that gives one of them needs neither texts nor a text encoder."""
     max_length: int
     """How many of a history's newest items it reads; the content keys of its answers use the same number."""
     temperature: float

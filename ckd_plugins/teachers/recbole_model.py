@@ -26,6 +26,7 @@ from ckd_plugins.teachers.base import Float32
 from ckd_plugins.teachers.calibration import fitted_temperature
 from ckd_plugins.teachers.history import Epoch, History, Progress
 from ckd_plugins.teachers.listing import ListTeacher
+from ckd_plugins.teachers.recbole_checkpoint import read_trained
 from ckd_plugins.teachers.recbole_data import OWN_SETTINGS, write_dataset
 from ckd_plugins.teachers.user_lists import UserLists
 
@@ -51,9 +52,13 @@ class RecBoleModel(ListTeacher):
     """
 
     name: ClassVar[str] = "recbole"
+    files: ClassVar[tuple[str, ...]] = ("checkpoint",)
 
     model: str
     """RecBole's name of the model: `ItemKNN`, `EASE`, `LightGCN`, `LightGBM` ..."""
+    checkpoint: str | None = None
+    """A `.pth` that RecBole wrote of this model on the run's dataset. It is used as it is then, not trained, with the
+    file's settings of the model, which win over `settings`, and a sequential one with the file's `max_length`."""
     settings: Mapping[str, Any] | None = None
     """RecBole's settings of the model and its training. Those of data, split and evaluation follow from the run."""
     k: int = 100
@@ -69,6 +74,8 @@ class RecBoleModel(ListTeacher):
     _unit: float = field(init=False, default=1.0, repr=False)
     _size: int = field(init=False, default=0, repr=False)
     _lists: UserLists | None = field(init=False, default=None, repr=False)
+    _loaded: bool = field(init=False, default=False, repr=False)
+    """Its weights go by the numbers of users and items in the run, not by those of its training data."""
     _weights: dict[str, Tensor] = field(init=False, default_factory=dict, repr=False)
     _asked: Recommender | None = field(init=False, default=None, repr=False)
 
@@ -81,13 +88,15 @@ class RecBoleModel(ListTeacher):
             raise TeacherError(f"teacher 'recbole': the setting {own[0]!r} follows from the run; leave it out")
         if reason := _refusal(self.model):
             raise TeacherError(f"{self.model} cannot be a teacher: {reason}")
+        if self.checkpoint is not None and model_kind(self.model) == "DECISIONTREE":
+            raise TeacherError(f"teacher 'recbole': checkpoints of trees ({self.model}) are not read; leave it out")
 
     # Training.
 
     @property
     def finetune_epochs(self) -> int:
         """Epochs at most; closed forms and trees have one."""
-        once = model_kind(self.model) in ("TRADITIONAL", "DECISIONTREE")
+        once = self.checkpoint is not None or model_kind(self.model) in ("TRADITIONAL", "DECISIONTREE")
         return 1 if once else int((self.settings or {}).get("epochs", 300))
 
     def pretrain(self, domains: Sequence[Domain], *, progress: Progress | None = None) -> History:
@@ -101,10 +110,13 @@ class RecBoleModel(ListTeacher):
         if not (domain.valid[np.diff(domain.offsets) > 0] >= 0).any():
             raise DataError(f"{domain.name}: no user has two training interactions, so there is nothing to learn")
         watcher = _Watcher(self.finetune_epochs, progress)
-        self._asked, self._lists, self._weights, self._unit = None, None, {}, 1.0
+        self._asked, self._lists, self._weights, self._unit, self._loaded = None, None, {}, 1.0, False
         with tempfile.TemporaryDirectory(prefix="ckd-") as scratch, random_states_kept():
             try:
-                made = Recommender.train(self.model, *self._data(domain, scratch), Path(scratch), [watcher])
+                if self.checkpoint is not None:
+                    made = self._read(self.checkpoint, domain, scratch)
+                else:
+                    made = Recommender.train(self.model, *self._data(domain, scratch), Path(scratch), [watcher])
             except (StudentError, ValueError) as error:
                 raise TeacherError(f"teacher 'recbole', model {self.model}: {error}") from error
             self.domain, self._size = domain, made.size
@@ -114,6 +126,23 @@ class RecBoleModel(ListTeacher):
                 self._lists = UserLists.of(domain, self.k, lambda users: self._user_scores(made, users))
             self._calibrate(domain)
         return watcher.history
+
+    def _read(self, path: str, domain: Domain, scratch: str) -> Recommender:
+        """The checkpoint's model on this domain, whose indices are the run's ids less 1."""
+        read = read_trained(path, self.model, domain.name)
+        self.settings = {**(self.settings or {}), **read.settings}
+        if self._sequential:
+            self.max_length = read.max_length or self.max_length
+        data, counts = self._data(domain, scratch), (domain.n_users, domain.n_items)
+        try:
+            made = Recommender.rebuild(self.model, *data, Path(scratch), read.weights, read.others, counts)
+        except StudentError as error:
+            raise TeacherError(
+                f"checkpoint {path!r} does not fit {domain.name!r} as this run has it ({error}); it holds no tokens: "
+                f"give the files, filters and split that it was trained on"
+            ) from error
+        self._loaded = True
+        return made
 
     def _calibrate(self, domain: Domain) -> None:
         held = domain.valid_instances(self.max_length)
@@ -211,8 +240,10 @@ class RecBoleModel(ListTeacher):
         """The sequential model, made anew after loading from the data that it was made for."""
         if self._asked is None:
             with tempfile.TemporaryDirectory(prefix="ckd-") as scratch, random_states_kept():
-                data = self._data(self._finetuned(), scratch)
-                self._asked = Recommender.rebuild(self.model, *data, Path(scratch), self._weights)
+                domain = self._finetuned()
+                data = self._data(domain, scratch)
+                counts = (domain.n_users, domain.n_items) if self._loaded else None
+                self._asked = Recommender.rebuild(self.model, *data, Path(scratch), self._weights, counts=counts)
         return self._asked
 
     def _finetuned(self) -> Domain:
@@ -243,6 +274,7 @@ class RecBoleModel(ListTeacher):
         try:
             teacher = cls(**config["options"])
             teacher._unit, teacher._size = float(config["unit"]), int(config["size"])
+            teacher._loaded = bool(config["loaded"])
             items = tuple(config["items"])
             data = {name: arrays[f"domain.{name}"].numpy() for name in ("offsets", "sequence", "valid")}
             users = tuple(config["users"])
@@ -262,12 +294,13 @@ class RecBoleModel(ListTeacher):
         domain = self._finetuned()
         return {
             "teacher": self.name,
-            "options": {f.name: getattr(self, f.name) for f in fields(self) if f.init},
+            "options": {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in self.files},
             "domain": domain.name,
             "items": list(domain.items),
             "users": list(domain.users),
             "unit": self._unit,
             "size": self._size,
+            "loaded": self._loaded,
         }
 
     def _arrays(self) -> dict[str, Tensor]:

@@ -13,14 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ckd_plugins.domains.domain import Domain
+from ckd_plugins.errors import ConfigError, DataError, TeacherError
 from ckd_plugins.teachers.augment import drop_items
-from ckd_plugins.teachers.features import padded
+from ckd_plugins.teachers.features import padded, scaled
 from ckd_plugins.teachers.history import History, Progress
 from ckd_plugins.teachers.losses import in_batch_contrastive
 from ckd_plugins.teachers.nets.adaptor import MoEAdaptor
 from ckd_plugins.teachers.nets.sequence import SequenceModel, Shape, frozen_embedding
 from ckd_plugins.teachers.pretraining import in_batch
 from ckd_plugins.teachers.text_teacher import TextTeacher
+from ckd_plugins.teachers.unisrec_files import BERT, read_pretrained, text_vectors
 from ckd_plugins.teachers.windows import Batch, Windows
 
 __all__ = ["UniSRec"]
@@ -75,7 +77,21 @@ class UniSRec(TextTeacher):
     """
 
     name: ClassVar[str] = "unisrec"
+    files: ClassVar[tuple[str, ...]] = ("checkpoint", "item_vectors", "item_index")
+    instead_of_text: ClassVar[tuple[str, ...]] = ("item_vectors",)
 
+    checkpoint: str | None = None
+    """A pre-trained network to start from: the authors' ``UniSRec-FHCKM-300.pth``, or another one that their program
+    saved. It decides ``hidden_size``, ``n_layers``, ``n_heads``, ``inner_size``, ``n_experts`` and ``max_length``,
+    whatever the options say, and sets ``projection`` to ``False`` and ``text_size`` to ``None``, as it was made so.
+    With ``finetune_epochs=0, transductive=False`` it is used as it is."""
+    item_vectors: str | dict[str, str] | None = None
+    """Vectors of the item texts that are there already, in place of the text encoder's: the authors' ``.feat1CLS``,
+    float32 numbers and nothing else. One path, or a mapping from the names of domains (datasets, those for pre-training
+    too) to paths. A vector has 768 elements, or as many as the checkpoint reads."""
+    item_index: str | dict[str, str] | None = None
+    """Which row is whose: the authors' ``.item2index``, a token, a tab and a number a line, or a mapping as above. By
+    default item tokens are those numbers, as in the authors' ``.inter`` files."""
     hidden_size: int = 256
     n_layers: int = 2
     n_heads: int = 2
@@ -99,6 +115,32 @@ class UniSRec(TextTeacher):
 
     _word_drop: Tensor | None = field(init=False, default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        if self.item_index is not None and self.item_vectors is None:
+            raise ConfigError("teacher 'unisrec': item_index says whose rows item_vectors has; give both")
+        if self.checkpoint is None:
+            return
+        if self.finetune_epochs == 0 and self.transductive:
+            raise ConfigError("teacher 'unisrec': finetune_epochs=0 trains no vectors of items; set transductive=False")
+        self._start_from(self.checkpoint)
+
+    def _start_from(self, path: str) -> None:
+        read = read_pretrained(path, self.n_heads)
+        for name, size in read.sizes.items():
+            setattr(self, name, size)
+        self.projection, self.text_size = False, None
+        read_size = len(read.weights["moe_adaptor.w_gate"])
+        with torch.device("meta"):  # names and shapes only: no random number is drawn
+            network = UniSRecModel(self._shape(), (read_size, self.n_experts, self.adaptor_dropout)).state_dict()
+        wanted, found = ({k: tuple(v.shape) for k, v in w.items()} for w in (network, read.weights))
+        if wanted != found:
+            name = min(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+            raise TeacherError(
+                f"checkpoint {path!r} is no UniSRec: {name!r} is {found.get(name, 'missing')} there and "
+                f"{wanted.get(name, 'unknown')} here"
+            )
+        self._start = read.weights
+
     def pretrain(
         self,
         domains: Sequence[Domain],
@@ -119,6 +161,28 @@ class UniSRec(TextTeacher):
             return super().pretrain(domains, progress=progress)
         finally:
             self._word_drop = None
+
+    def _content(self, domains: Sequence[Domain]) -> Float32:
+        """The vectors that were given, or the text encoder's."""
+        wanted = len(self._start["moe_adaptor.w_gate"]) if self._start is not None else None
+        if self.item_vectors is None:
+            content = super()._content(domains)
+        else:
+            content = np.concatenate([self._given(domain, wanted or BERT) for domain in domains])
+        if wanted is not None and content.shape[1] != wanted:
+            raise DataError(
+                f"teacher 'unisrec' starts from a network that reads text vectors of size {wanted}, and the text "
+                f"encoder gives {content.shape[1]}; use the encoder that it was trained with, or give item_vectors "
+                f"(the published network: bert-base-uncased, pooling cls)"
+            )
+        return content
+
+    def _given(self, domain: Domain, size: int) -> Float32:
+        path, index = (o.get(domain.name) if isinstance(o, dict) else o for o in (self.item_vectors, self.item_index))
+        if path is None:
+            raise DataError(f"item_vectors has no path for {domain.name!r}; add one")
+        vectors = text_vectors(domain, path, index, size)
+        return vectors if self.text_size is None else scaled(vectors, self.text_size)
 
     def _pretrain_loss(self, model: SequenceModel, inputs: Tensor, batch: Batch, windows: Windows) -> Tensor:
         seen = in_batch(batch, windows, self.device)

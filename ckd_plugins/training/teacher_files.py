@@ -1,4 +1,4 @@
-"""Options of teachers that are paths: there before anything runs, and counted by what is in them."""
+"""Options of teachers that are paths: there before anything runs, counted by what is in them, or in place of texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from ckd_plugins.domains.content import content_digest
 from ckd_plugins.errors import DataError
 
-__all__ = ["by_content", "check_files"]
+__all__ = ["by_content", "check_files", "reads_text"]
 
 
 def by_content(factory: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,6 +47,13 @@ def check_files(factory: Any, options: Mapping[str, Any], what: str) -> None:
         for path in _paths(options.get(name)):
             if not Path(path).expanduser().exists():
                 raise DataError(f"option {name!r} of {what}: {str(path)!r} does not exist; give a file or folder")
+
+
+def reads_text(spec: Any, options: Mapping[str, Any]) -> bool:
+    """Whether a teacher reads item texts, given its options as the user gave them."""
+    if "text" not in getattr(spec, "needs", ()):
+        return False
+    return all(options.get(name) is None for name in getattr(spec.load(), "instead_of_text", ()))
 
 
 def _digests(value: Any) -> Any:

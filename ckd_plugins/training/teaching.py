@@ -30,7 +30,7 @@ from ckd_plugins.signals.store import Store
 from ckd_plugins.signals.writer import StoreWriter
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter, heard
-from ckd_plugins.training.teacher_files import by_content, check_files
+from ckd_plugins.training.teacher_files import by_content, check_files, reads_text
 from ckd_plugins.training.texts import ReportingEncoder
 
 __all__ = ["Taught", "check_cache", "check_teachers", "read_pretraining", "teach"]
@@ -85,7 +85,7 @@ def check_teachers(config: CkdConfig, registry: Registry, texts: bool, dataset: 
         spec = registry.get("teacher", component.name)
         component.check(registry, "teacher", host=("encoder", "cache_dir", "seed"))
         check_files(spec.load(), component.options, f"teacher {component.name!r}")
-        if "text" in getattr(spec, "needs", ()):
+        if reads_text(spec, component.options):
             needs_text = True
             if not texts:
                 raise DataError(
@@ -144,7 +144,7 @@ def teach(
     """
     spec = registry.get("teacher", component.name)
     encoder = None
-    if "text" in getattr(spec, "needs", ()):
+    if reads_text(spec, component.options):
         encoder = ReportingEncoder(config.text.encoder.build(registry, "text_encoder"), reporter)
     text = f"{encoder.identity} {material.text_hash}" if encoder is not None else ""
     host = {"encoder": encoder, "cache_dir": config.cache_dir / "texts", "seed": seed}

@@ -104,8 +104,8 @@ def test_the_checkpoint_is_stock_recboles(prepare: Callable[..., Any]) -> None:
     with recbole_log(run.folder):
         build_trainer(run.config, run.model, run.folder, []).fit(run.splits.train, run.splits.valid)
     content = read_checkpoint(run.folder / "BPR.pth")
-    assert set(content["state_dict"]) == {"user_embedding.weight", "item_embedding.weight"}
-    assert content["config"].final_config_dict["model"] == "BPR"
+    assert set(content.tensors) == {"user_embedding.weight", "item_embedding.weight"}
+    assert content.settings["model"] == "BPR"
     assert "ckd" not in Path(run.folder, "BPR.pth").read_bytes().decode("latin1")
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ckd_plugins.errors import DataError
+from ckd_plugins.teachers import UniSRec
 from ckd_plugins.training.teacher_files import by_content, check_files
 
 from .conftest import FAST_TEACHER, write_shop
@@ -65,6 +67,47 @@ def test_a_file_that_is_not_there_is_found_before_anything_runs(how: Any, tmp_pa
     with pytest.raises(DataError, match=r"option 'data' of teacher 'x': '.*gone' does not exist") as caught:
         check_files(Reader, {"data": how(f"{tmp_path}/gone")}, "teacher 'x'")
     assert "\n" not in str(caught.value)
+
+
+def test_published_files_teach_without_texts(run: Any, tmp_path: Path) -> None:
+    """The authors' data come without item texts; what is in the files decides what is reused, not where they lie."""
+    bare = write_shop(tmp_path / "data", "bare", texts=False)
+    (bare / "bare.item").unlink()
+    (bare / "bare.item2index").write_text("".join(f"bare{i}\t{i}\n" for i in range(60)))
+    rows = np.random.default_rng(0).standard_normal((60, 24)).astype(np.float32)
+    source = UniSRec(hidden_size=16, max_length=20, n_experts=2, projection=False)
+    network = source._network(torch.zeros(1, 24), catalogue=False)
+    torch.save({"state_dict": network.state_dict()}, tmp_path / "uni.pth")
+
+    def teacher(name: str, **options: Any) -> Any:
+        paths = {
+            "checkpoint": str(tmp_path / "uni.pth"),
+            "item_vectors": str(tmp_path / name),
+            "item_index": str(bare / "bare.item2index"),
+        }
+        given = {"name": "unisrec", **paths, **options}
+        return run(dataset=bare, epochs=1, ckd={"teachers": [given]})["ckd"]["teachers"]["unisrec"]
+
+    for name in ("one", "same"):
+        rows.tofile(tmp_path / name)
+    (rows + 1).tofile(tmp_path / "other")
+    as_it_is = {"finetune_epochs": 0, "transductive": False}
+    assert set(teacher("one", **as_it_is)["seconds"]) == {"finetune", "cache"}
+    assert teacher("same", **as_it_is)["seconds"] == {}
+    assert set(teacher("other", **as_it_is)["seconds"]) == {"finetune", "cache"}
+    assert set(teacher("one", finetune_epochs=2)["seconds"]) == {"finetune", "cache"}
+    with pytest.raises(DataError, match="reads item texts"):
+        run(dataset=bare, epochs=1, ckd={"teachers": [{"name": "unisrec", "checkpoint": str(tmp_path / "uni.pth")}]})
+
+
+@pytest.mark.parametrize(("model", "student"), [("BPR", "DMF"), ("LightGCN", "BPR"), ("SASRec", "GRU4Rec")])
+def test_a_run_that_was_kept_teaches_as_well_as_it_was(run: Any, model: str, student: str) -> None:
+    """From one run's checkpoint to the next run's teacher: the same numbers on the same test rows."""
+    before = run(model, epochs=12, learning_rate=0.02)
+    teacher = {"name": "recbole", "model": model, "checkpoint": before["ckd"]["checkpoint"], "k": 60}
+    taught = run(student, epochs=1, ckd={"teachers": [teacher]})["ckd"]["teachers"]["recbole"]
+    assert taught["test_result"]["ndcg@10"] == pytest.approx(before["test_result"]["ndcg@10"], abs=1e-4)
+    assert before["test_result"]["ndcg@10"] > 0.1
 
 
 def test_a_run_with_images_is_another_when_they_change(run: Any, shop: Path, tmp_path: Path) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from ckd_plugins.errors import TeacherError
-from ckd_plugins.teachers import storage
+from ckd_plugins.teachers import checkpoints, storage
 from ckd_plugins.teachers.recformer.shape import NetShape
 
-__all__ = ["read_checkpoint", "read_tensors"]
+__all__ = ["read_checkpoint"]
 
 PUBLISHED_WINDOW = 64
 """Of every layer of the published model; its file does not say it."""
@@ -23,25 +20,6 @@ PUBLISHED_WINDOW = 64
 _PREFIX = "longformer."
 _LEFT = ("embeddings.position_ids", "pooler.", "item_embedding.", "lm_head.decoder.")
 """What a published file holds and the network has not: buffers, a catalogue, and the table of words once more."""
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file that torch saved. Nothing in it is executed.
-
-    Raises:
-        TeacherError: if it is no such file, or holds anything but tensors.
-    """
-    try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TeacherError(
-            f"checkpoint {str(path)!r} cannot be read as tensors ({reason}); download it again"
-        ) from error
-    found = found.get("state_dict", found) if isinstance(found, Mapping) else found
-    if not isinstance(found, Mapping) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
-        raise TeacherError(f"checkpoint {str(path)!r} holds no table of weights; give the published .bin file")
-    return dict(found)
 
 
 def read_checkpoint(path: str | Path, shape: NetShape, window: int | None = None) -> tuple[NetShape, dict[str, Tensor]]:
@@ -54,6 +32,7 @@ def read_checkpoint(path: str | Path, shape: NetShape, window: int | None = None
         window: of sliding attention, where a published file has Longformer's matrices; 64 by default, as published.
 
     Raises:
+        CheckpointError: the file cannot be read, or is refused.
         TeacherError: if the file is none of these, or does not go with the backbone's tokenizer.
     """
     path = Path(path).expanduser()
@@ -62,7 +41,7 @@ def read_checkpoint(path: str | Path, shape: NetShape, window: int | None = None
         weights = {k.removeprefix("net."): t for k, t in stored.items() if k.startswith("net.")}
         found = replace(NetShape(**config["net"]), pooling=shape.pooling, projection=shape.projection)
     else:
-        names = {k.removeprefix(_PREFIX): t for k, t in read_tensors(path).items()}
+        names = {k.removeprefix(_PREFIX): t for k, t in checkpoints.read_checkpoint(path).tensors.items()}
         weights = {k: t.float() for k, t in names.items() if not k.startswith(_LEFT)}
         found = _measure(path, weights, replace(shape, window=window or PUBLISHED_WINDOW))
     if (found.vocabulary, found.hidden_size) != (shape.vocabulary, shape.hidden_size):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ckd_plugins.errors import TeacherError
+from ckd_plugins.errors import CheckpointError, TeacherError
 from ckd_plugins.teachers.recformer.checkpoint import read_checkpoint
 from ckd_plugins.teachers.recformer.net import Net
 from ckd_plugins.teachers.recformer.shape import NetShape
@@ -102,10 +102,10 @@ class Evil:
 def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     """A checkpoint comes from a stranger's drive."""
     torch.save({"weights": Evil(tmp_path / "ran")}, tmp_path / "model.bin")
-    with pytest.raises(TeacherError, match="cannot be read as tensors"):
+    with pytest.raises(CheckpointError, match=r"asks for (posix|nt)\.system"):
         read_checkpoint(tmp_path / "model.bin", SHAPE)
     (tmp_path / "raw.bin").write_bytes(pickle.dumps(Evil(tmp_path / "ran")))
-    with pytest.raises(TeacherError, match="cannot be read as tensors"):
+    with pytest.raises(CheckpointError, match=r"asks for (posix|nt)\.system"):
         read_checkpoint(tmp_path / "raw.bin", SHAPE)
     assert not (tmp_path / "ran").exists()
 
@@ -114,20 +114,20 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ({"embeddings.word_embeddings.weight": torch.zeros(3, 2)}, "has no 'embeddings.position_embeddings.weight'"),
-        ({"epoch": 3}, "no table of weights"),
-        ([1, 2], "no table of weights"),
+        ({"epoch": 3}, "has no 'embeddings.word_embeddings.weight'"),
+        ([1, 2], "holds a list and no named weights"),
         ({k: v for k, v in published().items() if "encoder" not in k}, "has no 'encoder.layer.0'"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: object, message: str) -> None:
     """A wrong file must not become a teacher with some of its weights."""
     torch.save(content, tmp_path / "model.bin")
-    with pytest.raises(TeacherError, match=message) as caught:
+    with pytest.raises((CheckpointError, TeacherError), match=message) as caught:
         read_checkpoint(tmp_path / "model.bin", SHAPE)
     assert "\n" not in str(caught.value)
 
 
 def test_no_file_is_one_clear_line(tmp_path: Path) -> None:
     """The name may be misspelt."""
-    with pytest.raises(TeacherError, match="No such file"):
+    with pytest.raises(CheckpointError, match="No such file"):
         read_checkpoint(tmp_path / "none.bin", SHAPE)
