@@ -36,6 +36,7 @@ __all__ = [
     "Curriculum",
     "Lookup",
     "Speed",
+    "Targets",
     "Text",
     "default_cache_dir",
     "json_schema",
@@ -168,6 +169,25 @@ class Curriculum(_Section):
         return dict.fromkeys(names, 1.0) if isinstance(names, list | tuple) else names
 
 
+class Targets(_Section):
+    """When and over what the teachers are integrated; ``batch`` or ``once`` stands for ``when``."""
+
+    when: Literal["batch", "once"] = "batch"
+    """``batch``: anew in each batch, over its candidates. ``once``: before training, over the whole catalogue; each row
+    keeps its likeliest items, so that a batch costs the same however many teachers there are. ``ckd.candidates`` is not
+    used then."""
+    top: Annotated[int, Field(strict=True, ge=2)] = 100
+    """Items that a row keeps, with ``once``."""
+    over: Literal["catalogue", "list"] | None = None
+    """What the student's softmax runs over, with ``once``: by default the catalogue where its own loss is a softmax
+    over it, and the row's list elsewhere."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, given: Any) -> Any:
+        return {"when": given} if isinstance(given, str) else given
+
+
 TEXT_FIELDS = ("title", "movie_title", "name", "brand", "categories", "category", "class", "genres", "genre")
 """What item texts are called in RecBole's published datasets."""
 
@@ -217,6 +237,8 @@ class CkdConfig(_Section):
     """How several teachers become one target."""
     loss: Component = Component(name="kl")
     """How far the student is from the target."""
+    targets: Targets = Targets()
+    """When and over what the teachers are integrated."""
     weight: Annotated[Number, Field(ge=0)] = 1.0
     """Weight (lambda) of the distillation loss beside the student's own; 0 is bit for bit the plain run."""
     temperature: Annotated[Number, Field(gt=0)] = 1.0
@@ -255,6 +277,11 @@ class CkdConfig(_Section):
     @classmethod
     def _expand(cls, path: Path) -> Path:
         return path.expanduser()
+
+    @property
+    def integrates_once(self) -> bool:
+        """Whether there are teachers whose knowledge is integrated before training."""
+        return bool(self.teachers) and self.weight > 0 and self.targets.when == "once"
 
     @classmethod
     def parse(cls, section: Mapping[str, Any]) -> CkdConfig:

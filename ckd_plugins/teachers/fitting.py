@@ -5,15 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from ckd_plugins.errors import TeacherError
 from ckd_plugins.teachers.history import Epoch, History, Progress, Stage
-from ckd_plugins.teachers.windows import Batch
 
-__all__ = ["Schedule", "fit"]
+__all__ = ["Counted", "Schedule", "fit"]
+
+
+class Counted(Protocol):
+    """A batch that says how many predictions it holds."""
+
+    @property
+    def row(self) -> npt.NDArray[np.int64]:
+        """``[P]`` an entry a prediction."""
+        ...
+
+
+B = TypeVar("B", bound=Counted)
 
 
 @dataclass(frozen=True)
@@ -27,12 +41,29 @@ class Schedule:
     """Epochs without a better validation score after which training ends; ``None`` for never."""
     max_seconds: float | None = None
     """Training ends with the batch that reaches it. What it gives depends on the machine's speed."""
+    warmup: int = 0
+    """Steps in which the learning rate rises from 0."""
+    steps: int | None = None
+    """Steps after which the learning rate has fallen to 0, along a line; or when ``max_seconds`` are over, if that is
+    sooner. ``None``: it stays."""
+    clip: float | None = None
+    """Longest gradient; ``None`` for any."""
+
+    def rate(self, step: int, seconds: float) -> float:
+        """Return the learning rate of a step, counted from 1, that begins after so many seconds."""
+        rate = self.learning_rate * min(1.0, step / self.warmup) if self.warmup else self.learning_rate
+        if self.steps is None:
+            return rate
+        done = (step - 1 - self.warmup) / max(1, self.steps - self.warmup)
+        if self.max_seconds is not None:
+            done = max(done, seconds / self.max_seconds)
+        return rate * min(1.0, max(0.0, 1 - done))
 
 
 def fit(
     model: nn.Module,
-    batches: Callable[[], Iterable[Batch]],
-    loss: Callable[[Batch], Tensor],
+    batches: Callable[[], Iterable[B]],
+    loss: Callable[[B], Tensor],
     schedule: Schedule,
     *,
     validate: Callable[[], float] | None = None,
@@ -54,7 +85,7 @@ def fit(
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=schedule.learning_rate, fused=True)
     history, best = History(), [p.detach().clone() for p in parameters]
-    begin = time.perf_counter()
+    begin, step = time.perf_counter(), 0
 
     def late() -> bool:
         return schedule.max_seconds is not None and time.perf_counter() - begin >= schedule.max_seconds
@@ -66,6 +97,11 @@ def fit(
             value = loss(batch)
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(value)
+            if schedule.clip is not None:
+                nn.utils.clip_grad_norm_(parameters, schedule.clip)
+            step += 1
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.rate(step, time.perf_counter() - begin)
             optimizer.step()
             total, count = total + value.item() * len(batch.row), count + len(batch.row)
             if late():

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.domains.atomic import read_atomic
-from ckd_plugins.domains.content import content_digest
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.errors import ConfigError, DataError, SignalError, TeacherError
 from ckd_plugins.host.settings import find_dataset
@@ -30,7 +29,8 @@ from ckd_plugins.signals.manifest import Provenance
 from ckd_plugins.signals.store import Store
 from ckd_plugins.signals.writer import StoreWriter
 from ckd_plugins.training.material import Material
-from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.progress import Reporter, heard
+from ckd_plugins.training.teacher_files import by_content, check_files
 from ckd_plugins.training.texts import ReportingEncoder
 
 __all__ = ["Taught", "check_cache", "check_teachers", "read_pretraining", "teach"]
@@ -78,12 +78,13 @@ def check_teachers(config: CkdConfig, registry: Registry, texts: bool, dataset: 
     Raises:
         UnknownNameError: a teacher or the text encoder is not registered.
         ConfigError: an option is wrong, or a package is missing.
-        DataError: a teacher reads texts and the dataset has none.
+        DataError: a teacher reads texts and the dataset has none, or a file that an option names is not there.
     """
     needs_text = False
     for component in config.teachers:
         spec = registry.get("teacher", component.name)
         component.check(registry, "teacher", host=("encoder", "cache_dir", "seed"))
+        check_files(spec.load(), component.options, f"teacher {component.name!r}")
         if "text" in getattr(spec, "needs", ()):
             needs_text = True
             if not texts:
@@ -152,7 +153,7 @@ def teach(
             __version__,
             _origin(component, registry),
             component.name,
-            sorted(_options(component, spec, registry, host).items()),
+            sorted(by_content(spec.load(), component.resolve(registry, "teacher", host)).items()),
             material.data_hash,
             material.split_hash,
             text,
@@ -176,15 +177,6 @@ def teach(
     if not seconds:
         reporter.say(f"{component.name}: reused from {folder} (fine-tuned before on the same data)")
     return Taught(component.name, teacher, signal, folder, store.path, seconds)
-
-
-def _options(component: Component, spec: Any, registry: Registry, host: Mapping[str, Any]) -> dict[str, Any]:
-    """All options in force, files by what is in them."""
-    options = component.resolve(registry, "teacher", host)
-    for name in getattr(spec.load(), "files", ()):
-        if options.get(name) is not None:
-            options[name] = content_digest(options[name])
-    return options
 
 
 def _origin(component: Component, registry: Registry) -> str:
@@ -227,7 +219,7 @@ def _train(teacher: Any, stage: str, data: Any, name: str, reporter: Reporter) -
     started = time.perf_counter()
     title = {"pretrain": "pre-train", "finetune": "fine-tune"}[stage]
     total = max(1, int(getattr(teacher, f"{stage}_epochs", 1)))
-    with reporter.task(f"{title} {name}", total) as advance:
+    with heard(reporter), reporter.task(f"{title} {name}", total) as advance:
 
         def progress(epoch: Any) -> None:
             note = f"loss {epoch.loss:.3f}"
@@ -316,7 +308,7 @@ def _answers(teacher: Any, material: Material, rows: NDArray[np.int64]) -> dict[
 
 
 def _domain_hash(domain: Domain) -> str:
-    parts = (domain.name, domain.items, domain.text, domain.users)
+    parts = (domain.name, domain.items, domain.text, domain.described(), domain.users)
     digest = blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=8)
     digest.update(domain.offsets.tobytes() + domain.sequence.tobytes())
     return digest.hexdigest()
