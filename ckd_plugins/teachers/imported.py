@@ -186,17 +186,17 @@ class Imported(Teacher):
                 seen = domain.sequence[domain.offsets[user] : domain.offsets[user + 1]]
                 found[row, seen[seen != held.target[row]]] = -np.inf
         self._unit = fitted_temperature(found, held.target)
-        _log.info("imported: scores are divided by %.4g, found on %d validation targets", self._unit, len(held))
+        _log.info("imported: scores are divided by %.4g, found on %d known validation rows", self._unit, len(held))
 
     # Answers.
 
     def keys(self, instances: Instances) -> UInt64:
         """See :meth:`Teacher.keys`: 0 where the files do not answer."""
-        self._matched()
+        self._need()
         if self._kind is None:
             keys = instances.keys(self.max_length)
-            known = np.append(self._known_of(instances.items), False)[instances.flat]
-            counted = np.concatenate([[0], np.cumsum(known)])
+            known = np.append(self._arrays["known"], False)[self._places(instances.items)]
+            counted = np.append(0, np.cumsum(known[instances.flat]))
             begin = np.maximum(instances.start, instances.stop - self.max_length)
             return np.where(counted[instances.stop] > counted[begin], keys, np.uint64(0))
         keys = row_keys(self._kind, instances, self.max_length)
@@ -204,8 +204,10 @@ class Imported(Teacher):
 
     def known_items(self, domain: Domain) -> npt.NDArray[np.bool_]:
         """See :meth:`Teacher.known_items`: those with a vector."""
-        self._matched()
-        return self._known_of(domain.items) if self.form == "factors" else super().known_items(domain)
+        self._need()
+        if self.form == "topk":
+            return super().known_items(domain)
+        return np.append(self._arrays["known"], False)[self._places(domain.items)]
 
     def item_factors(self, domain: Domain) -> Float32:
         """See :meth:`Teacher.item_factors`; zeros for items without a vector.
@@ -259,28 +261,21 @@ class Imported(Teacher):
 
     def _means(self, instances: Instances) -> Float32:
         """Weighted means of the known ones among each history's newest items, zeros where there are none."""
-        place = self._places(instances.items)
-        begin = np.maximum(instances.start, instances.stop - self.max_length)
-        lengths = instances.stop - begin
-        row = np.repeat(np.arange(len(instances)), lengths)
-        at = np.arange(len(row)) + np.repeat(begin - np.cumsum(lengths) + lengths, lengths)
-        item = place[instances.flat[at]]
-        row, item = row[known := np.append(self._arrays["known"], False)[item]], item[known]
-        counts = np.bincount(row, minlength=len(instances))
-        newer = np.cumsum(counts)[row] - 1 - np.arange(len(row))  # known items of the history that follow
-        weights = self.decay ** newer.astype(np.float64)
-        weights /= np.bincount(row, weights, len(instances))[row]
-        shape = (len(instances), len(self._items))
-        mixed = csr_matrix((weights.astype(np.float32), (row, item)), shape) @ self._arrays["item_vectors"]
-        return np.asarray(mixed, np.float32)
+        items, _ = instances.padded(np.arange(len(instances)), self.max_length)
+        place = np.append(-1, self._places(instances.items))[items]
+        known = np.append(self._arrays["known"], False)[place]
+        newer = known[:, ::-1].cumsum(1)[:, ::-1] - known  # known ones that follow
+        weights = np.where(known, self.decay**newer, 0.0)
+        weights /= np.maximum(weights.sum(1, keepdims=True), 1.0)  # the newest known one has 1
+        row, column = np.nonzero(known)
+        entries = (weights[row, column].astype(np.float32), (row, place[row, column]))
+        means: Float32 = csr_matrix(entries, (len(instances), len(self._items))) @ self._arrays["item_vectors"]
+        return means
 
     def _places(self, tokens: tuple[str, ...]) -> Int64:
         """Each token's place among the items, -1 for one that the domain did not have."""
         index = {token: i for i, token in enumerate(self._items)}
         return np.array([index.get(token, -1) for token in tokens], np.int64)
-
-    def _known_of(self, tokens: tuple[str, ...]) -> npt.NDArray[np.bool_]:
-        return np.append(self._arrays["known"], False)[self._places(tokens)]
 
     def _position(self, keys: UInt64) -> Int64:
         """The row of the files that answers for each key, -1 for none."""
@@ -288,13 +283,10 @@ class Imported(Teacher):
         at = np.minimum(np.searchsorted(stored, keys), len(stored) - 1)
         return np.where(stored[at] == keys, at, -1)
 
-    def _matched(self) -> None:
+    def _need(self, form: str | None = None) -> None:
         if not self._arrays:
             raise TeacherError("teacher 'imported' has not been fine-tuned; call finetune(domain) first")
-
-    def _need(self, form: str) -> None:
-        self._matched()
-        if self.form != form:
+        if form not in (None, self.form):
             has = "vectors; ask for encode()" if self.form == "factors" else "lists and no vectors; ask for lists()"
             raise TeacherError(f"this teacher 'imported' has {has}")
 
@@ -303,7 +295,7 @@ class Imported(Teacher):
     @property
     def digest(self) -> str:
         """See :meth:`Teacher.digest`; where the files lie does not count."""
-        return storage.weights_digest(self._config(), self._tensors())
+        return storage.weights_digest({**self._config(), "coverage": None}, self._tensors())
 
     @property
     def parameters(self) -> int:
@@ -320,12 +312,12 @@ class Imported(Teacher):
         config, tensors = storage.read(folder, cls.name)
         try:
             teacher = cls(**config["options"])
-            teacher.form, teacher._kind, teacher._unit = config["form"], config["kind"], float(config["unit"])
+            teacher._kind, teacher._unit = config["kind"], float(config["unit"])
             teacher.domain, teacher._items = config["domain"], tuple(config["items"])
             teacher.coverage = tuple(config["coverage"])
-            teacher._arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-            if "keys" in teacher._arrays:
-                teacher._arrays["keys"] = teacher._arrays["keys"].view(np.uint64)
+            plain = {name: tensor.numpy() for name, tensor in tensors.items()}
+            teacher._arrays = {n: a.view(np.uint64) if n == "keys" else a for n, a in plain.items()}
+            teacher.form = "topk" if "ids" in tensors else "factors"
         except (KeyError, TypeError, ValueError, TeacherError) as error:
             raise TeacherError(f"{folder} does not fit this 'imported' ({error}); make it again") from error
         for line in teacher.coverage:
@@ -333,11 +325,10 @@ class Imported(Teacher):
         return teacher
 
     def _config(self) -> Mapping[str, Any]:
-        self._matched()
+        self._need()
         return {
             "teacher": self.name,
             "options": {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in self.files},
-            "form": self.form,
             "kind": self._kind,
             "unit": self._unit,
             "domain": self.domain,
@@ -346,5 +337,5 @@ class Imported(Teacher):
         }
 
     def _tensors(self) -> dict[str, Tensor]:
-        arrays = self._arrays | ({"keys": self._arrays["keys"].view(np.int64)} if "keys" in self._arrays else {})
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+        signed = {n: a.view(np.int64) if n == "keys" else a for n, a in self._arrays.items()}
+        return {name: torch.from_numpy(array) for name, array in signed.items()}

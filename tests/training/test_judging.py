@@ -35,7 +35,16 @@ def encode(instances: Any) -> np.ndarray:
     return np.stack([taste(table[instances.history(row)]) for row in range(len(instances))])
 
 
-TEACHER = SimpleNamespace(encode=encode, item_factors=lambda domain: vectors(domain.items))
+def keys(instances: Any) -> np.ndarray:
+    return instances.keys(50)
+
+
+TEACHER = SimpleNamespace(
+    encode=encode,
+    item_factors=lambda domain: vectors(domain.items),
+    keys=keys,
+    known_items=lambda domain: np.ones(domain.n_items, bool),
+)
 
 
 def reference(shop: Path, *, masked: bool) -> dict[str, float]:

@@ -6,22 +6,19 @@ import json
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from ckd_plugins.errors import DataError, EnvironmentProblem
 
 __all__ = ["beside", "read_table"]
 
 _ALIASES = {"vectors": "vector", "item_id": "item", "user_id": "user"}
-_BROKEN = (OSError, ValueError, KeyError, RuntimeError, EOFError, BadZipFile, UnpicklingError, SafetensorError)
 
 
 def read_table(path: str | Path, *, tokens: str, alone: str, names: str | Path | None = None) -> pd.DataFrame:
@@ -46,12 +43,16 @@ def read_table(path: str | Path, *, tokens: str, alone: str, names: str | Path |
             f"(.pkl, .df) can run anything when they are opened and are refused: save arrays or tables instead"
         )
     try:
-        found = readers[path.suffix](path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of empty text and odd pickles, both of which are refused
+            found = readers[path.suffix](path)
         # A matrix is a column of its rows. user_id:token is what an atomic file calls its column.
         called = {name: str(name or alone).split(":", 1)[0].lower() for name in found}
         called = {name: tokens if c == "tokens" else _ALIASES.get(c, c) for name, c in called.items()}
         table = pd.DataFrame({called[n]: list(a) if np.ndim(a) > 1 else a for n, a in found.items()})
-    except _BROKEN as error:
+    except EnvironmentProblem:
+        raise
+    except Exception as error:  # at damaged bytes the libraries raise anything, struct.error and IndexError included
         reason = next(iter(str(error).splitlines()), "").strip()[:200] or type(error).__name__
         raise DataError(
             f"{path} cannot be read as plain numbers and text ({reason}); Python objects are not opened, and "
@@ -86,9 +87,7 @@ def _npy(path: Path) -> Mapping[str, Any]:
 
 
 def _matrix(path: Path) -> Mapping[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an empty file is refused as a table without rows
-        return {"": np.loadtxt(path, ndmin=2)}
+    return {"": np.loadtxt(path, ndmin=2)}
 
 
 def _safetensors(path: Path) -> Mapping[str, Any]:

@@ -89,14 +89,15 @@ def gather_lists(
             raise DataError(f"{file}: a list has not as many scores as items; give one for each") from error
     _require(table, file, "item")
     table = table[table["key"] != 0].dropna(subset="item")
-    table["item"] = text(table["item"], file) if catalogue is None else _named(table["item"], file, catalogue)
+    named = text(table["item"], file) if catalogue is None else _named(table["item"], file, catalogue)
+    table = table.assign(item=named)
     table = table[table["item"] != ""]  # what fills short lists
     if "score" in table:
-        table["score"] = _numbers(table["score"].to_numpy(), file, "score") * (-1 if distances else 1)
+        score = _numbers(table["score"].to_numpy(), file, "score") * (-1 if distances else 1)
     else:
-        table["score"] = -np.log(table.groupby("key").cumcount() + 1.0)
-    table["place"], line = _places(table["item"], file, domain)
-    table = table.dropna(subset="place").drop_duplicates(["key", "place"])
+        score = -np.log(table.groupby("key").cumcount().to_numpy() + 1.0)
+    place, line = _places(table["item"], file, domain)
+    table = table.assign(score=score, place=place).dropna(subset="place").drop_duplicates(["key", "place"])
     table = table.sort_values("score", ascending=False, kind="stable")
     column = table.groupby("key").cumcount().to_numpy()
     table, column = table[column < k], column[column < k]

@@ -78,10 +78,8 @@ def key_rows(table: pd.DataFrame, file: str, domain: Domain, max_length: int) ->
 
 def _label(row: Mapping[Any, Any]) -> str:
     """A row for a message; of a history the newest items."""
-    shown = {
-        k: v if isinstance(v, str) or np.ndim(v) == 0 else " ".join([t for t in v if t][-4:]) for k, v in row.items()
-    }
-    return ", ".join(f"{name} {value!r}" for name, value in shown.items())
+    words = {k: v if np.ndim(v) == 0 else " ".join([t for t in v if t][-4:]) for k, v in row.items()}
+    return ", ".join(f"{name} {value!r}" for name, value in words.items())
 
 
 def _asked(domain: Domain, max_length: int) -> Instances:
@@ -106,7 +104,8 @@ def _instances(table: pd.DataFrame, named: Sequence[str], file: str, domain: Dom
         asked = _asked(domain, max(1, len(domain.sequence)))
         tokens = {"user": np.array(domain.users, object)[asked.user], "length": asked.lengths}
         known = pd.DataFrame({**tokens, "target": np.array(domain.items, object)[asked.target]})
-        target = table[["user", "length"]].merge(known, how="left")["target"].fillna("")
+        length = pd.to_numeric(table["length"], errors="coerce")
+        target = table[["user"]].assign(length=length).merge(known, how="left")["target"].fillna("")
     codes, words = pd.factorize(text(target, file)) if target is not None else (none, ("",))
     # A history of one item that nobody reads: rows without any have no key.
     return Instances(tuple(words), np.zeros(1, np.int32), none, none + 1, codes.astype(np.int32), tuple(users), user)
