@@ -18,6 +18,7 @@ from .conftest import Done, fast
 
 Ckd = Callable[..., Done]
 
+PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "teachers.md"
 METRICS = ("metrics=[Recall, NDCG]", "valid_metric=NDCG@10", "topk=[10]")
 
 
@@ -120,3 +121,20 @@ def test_foreign_numbers_match_nothing(ckd: Ckd, tiny: Path, tmp_path: Path) -> 
     done = ckd("distill", "BPR", "-d", tiny, *imported(items=str(tmp_path / "x.npz")))
     assert done.status == 2
     assert "knows none of the 40 items of 'tiny': the file has item '0', item '1', the data item 'i" in done.err
+
+
+def test_the_example_of_the_documentation_runs(ckd: Ckd, tiny: Path) -> None:
+    """An example that fails is the first thing that a reader sees of this teacher."""
+    code = re.search(
+        r"```python\n(import numpy as np\nimport pandas .*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert code is not None
+    made = (
+        code[1]
+        .replace("dataset/office/office.inter", str(tiny / "tiny.inter"))
+        .replace("TruncatedSVD(64", "TruncatedSVD(8")
+    )
+    exec(compile(made, "example", "exec"), {})
+    done = ckd("distill", "BPR", "-d", tiny, *imported(items="vectors.npz", normalize=True))
+    assert done.status == 0, done.err
+    assert "vectors.npz knows 40 of 40 items of 'tiny' (100.0 %)" in done.err

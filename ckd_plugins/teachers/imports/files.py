@@ -70,11 +70,14 @@ def beside(table: pd.DataFrame, path: str | Path, other: pd.DataFrame, of: str |
     """Return two files' columns as one table, row by row.
 
     Raises:
-        DataError: they differ in length.
+        DataError: they differ in length, or the second says nothing that the first does not say itself.
     """
+    new = other.columns.difference(table.columns)
+    if new.empty:
+        raise DataError(f"{path} has {', '.join(map(repr, other))} itself; leave {of} out")
     if len(table) != len(other):
         raise DataError(f"{path} has {len(table)} rows and {of} {len(other)}; give files that belong together")
-    return pd.concat([table, other[other.columns.difference(table.columns)]], axis=1)
+    return pd.concat([table, other[new]], axis=1)
 
 
 def _npz(path: Path) -> Mapping[str, Any]:

@@ -150,6 +150,12 @@ def test_files_of_different_lengths_do_not_belong_together(tmp_path: Path) -> No
         beside(pd.DataFrame({"vector": [1, 2]}), "a.npy", pd.DataFrame({"item": ["x"]}), "b.txt")
 
 
+def test_a_second_file_of_names_is_not_passed_over() -> None:
+    """Whoever gives tokens beside a file means them, and which of the two hold nobody can know."""
+    with pytest.raises(DataError, match=r"a\.npz has 'item' itself; leave b\.txt out"):
+        beside(pd.DataFrame({"item": ["x"], "vector": [1]}), "a.npz", pd.DataFrame({"item": ["y"]}), "b.txt")
+
+
 def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pandas' own message sends people to conda."""
     parquet(tmp_path / "a.parquet")
