@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ckd_plugins.teachers.base import Teacher
     from ckd_plugins.teachers.history import Epoch, History, Progress
+    from ckd_plugins.teachers.imported import Imported
     from ckd_plugins.teachers.listing import ListTeacher
     from ckd_plugins.teachers.recbole_model import RecBoleModel
     from ckd_plugins.teachers.recformer import Recformer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Epoch",
     "History",
+    "Imported",
     "ListTeacher",
     "Progress",
     "RecBoleModel",
@@ -33,6 +35,7 @@ __all__ = [
 _HOME = {
     "Epoch": "history",
     "History": "history",
+    "Imported": "imported",
     "ListTeacher": "listing",
     "Progress": "history",
     "RecBoleModel": "recbole_model",

@@ -34,8 +34,10 @@ class Teacher(ABC):
 
     name: ClassVar[str]
     """What configs call it."""
-    form: ClassVar[Literal["factors", "topk"]] = "factors"
+    form: Literal["factors", "topk"] = "factors"
     """How its knowledge is asked for and stored."""
+    outside: Literal["floor", "mask"] = "floor"
+    """Of lists: what an item gets that is not on a row's list, see :class:`~ckd_plugins.signals.TopKSignal`."""
     files: ClassVar[tuple[str, ...]] = ()
     """Options that are paths of files or folders, or mappings to paths (a checkpoint, image vectors): what is in them
     makes another teacher, where they lie does not."""
@@ -71,6 +73,8 @@ class Teacher(ABC):
     def item_factors(self, domain: Domain) -> Float32:
         """Return ``float32 [n_items, d]``: one vector for each of the domain's items, in their order.
 
+        Those of items that :meth:`known_items` leaves out are read by nobody.
+
         Raises:
             TeacherError: if the teacher has not been fine-tuned, or does not know one of the items.
         """
@@ -86,6 +90,13 @@ class Teacher(ABC):
         Raises:
             TeacherError: if the teacher has not been fine-tuned.
         """
+
+    def known_items(self, domain: Domain) -> npt.NDArray[np.bool_]:
+        """Return ``bool [n_items]``: the items that it can score; of the others students learn nothing from it.
+
+        By default all. Items on no list of a teacher of lists are not unknown, see :attr:`outside`.
+        """
+        return np.ones(domain.n_items, dtype=bool)
 
     def keys(self, instances: Instances) -> UInt64:
         """Return what tells its answers apart, ``uint64 [R]``: rows with one key are asked about once.

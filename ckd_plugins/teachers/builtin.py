@@ -12,7 +12,13 @@ __all__ = ["ckd_register_teachers"]
 
 @hookimpl
 def ckd_register_teachers() -> Iterator[TeacherSpec]:
-    """Register ``recbole``, ``recformer``, ``unim2rec``, ``unisrec`` and ``vqrec``."""
+    """Register ``imported``, ``recbole``, ``recformer``, ``unim2rec``, ``unisrec`` and ``vqrec``."""
+    yield TeacherSpec(
+        name="imported",
+        factory="ckd_plugins.teachers.imported:Imported",
+        summary="vectors or lists that were made elsewhere, by token: {name: imported, items: vectors.npz}",
+        needs=("history",),
+    )
     yield TeacherSpec(
         name="recbole",
         factory="ckd_plugins.teachers.recbole_model:RecBoleModel",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ class ListTeacher(Teacher):
     A concrete one says :meth:`scores`, and which rows it can answer by :meth:`keys`; :meth:`lists` follows from them.
     """
 
-    form: ClassVar[Literal["factors", "topk"]] = "topk"
+    form: Literal["factors", "topk"] = "topk"
     k: int
     """Length of its lists."""
 

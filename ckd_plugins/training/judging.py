@@ -21,7 +21,8 @@ def judge_teacher(teacher: Any, material: Material, splits: Splits, config: Any)
 
     Returns:
         The run's metrics on the test split, or ``None`` where the run is not evaluated by full ranking, or has several
-        test rows of a user with histories that differ, or a teacher's lists are shorter than what the metrics ask.
+        test rows of a user with histories that differ, or a teacher's lists are shorter than what the metrics ask, or
+        it has no answer for any of the rows.
     """
     if config["MODEL_TYPE"].name == "SEQUENTIAL":
         users = splits.test._dataset.inter_feat[config["USER_ID_FIELD"]]
@@ -30,12 +31,15 @@ def judge_teacher(teacher: Any, material: Material, splits: Splits, config: Any)
     listing = getattr(teacher, "form", "factors") == "topk"
     if listing and not _lists_do(teacher, config):
         return None
+    answered = teacher.keys(material.evaluation_instances()) != 0
+    if not answered.any():
+        return None
     answer = _listed(teacher, material) if listing else _products(teacher, material)
 
     def scores(users: NDArray[np.int64]) -> torch.Tensor:
         row = material.user_row[users]
         known = answer(np.maximum(row, 0))
-        known[torch.from_numpy(row < 0)] = -torch.inf
+        known[torch.from_numpy((row < 0) | ~answered[row])] = -torch.inf
         return torch.nn.functional.pad(known, (1, 0), value=-torch.inf)
 
     return evaluate_scores(config, splits, scores)
@@ -44,7 +48,8 @@ def judge_teacher(teacher: Any, material: Material, splits: Splits, config: Any)
 def _products(teacher: Any, material: Material) -> Callable[[NDArray[np.int64]], torch.Tensor]:
     vectors = torch.from_numpy(teacher.encode(material.evaluation_instances()))
     items = torch.from_numpy(teacher.item_factors(material.domain))
-    return lambda rows: vectors[torch.from_numpy(rows)] @ items.T
+    unknown = torch.from_numpy(~teacher.known_items(material.domain))
+    return lambda rows: (vectors[torch.from_numpy(rows)] @ items.T).masked_fill(unknown, -torch.inf)
 
 
 def _listed(teacher: Any, material: Material) -> Callable[[NDArray[np.int64]], torch.Tensor]:

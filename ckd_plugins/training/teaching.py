@@ -173,7 +173,7 @@ def teach(
             seconds["finetune"] = _train(teacher, "finetune", material.domain, component.name, reporter)
             _save(teacher, folder)
         store = _store(teacher, component.name, material, text, folder, config, reporter, seconds)
-    signal = store.bind(teacher.keys(material.instances), material.tokens)
+    signal = store.bind(teacher.keys(material.instances), material.tokens, outside=teacher.outside)
     if not seconds:
         reporter.say(f"{component.name}: reused from {folder} (fine-tuned before on the same data)")
     return Taught(component.name, teacher, signal, folder, store.path, seconds)
@@ -208,7 +208,8 @@ def _kept(spec: Any, folder: Path, name: str, reporter: Reporter) -> Any:
         shutil.rmtree(folder, ignore_errors=True)
         return None
     try:
-        return spec.load().load(folder)
+        with heard(reporter):
+            return spec.load().load(folder)
     except TeacherError as damage:
         reporter.say(f"{name}: the teacher in the cache is not usable ({damage}); training it again")
         shutil.rmtree(folder)
@@ -282,8 +283,8 @@ def _store(
             reporter.say(f"{name}: stored knowledge is not usable ({damage}); asking the teacher again")
             shutil.rmtree(path)
     started = time.perf_counter()
-    layout = _layout(teacher, material)
-    writer = StoreWriter(path, provenance, layout, keys=keys, items=material.domain.items, replace=True)
+    layout, items = _layout(teacher, material)
+    writer = StoreWriter(path, provenance, layout, keys=keys, items=items, replace=True)
     with writer:
         total = writer.manifest.n_shards
         with reporter.task(f"cache {name}", total) as advance:
@@ -294,10 +295,13 @@ def _store(
     return Store.open(path, expected, verify=False)
 
 
-def _layout(teacher: Any, material: Material) -> Layout:
+def _layout(teacher: Any, material: Material) -> tuple[Layout, Sequence[str]]:
+    """How the knowledge is stored, and the items that it is about."""
+    items = material.domain.items
     if teacher.form == "topk":
-        return Layout.topk(min(teacher.k, material.domain.n_items))
-    return Layout.factors(teacher.item_factors(material.domain))
+        return Layout.topk(min(teacher.k, len(items))), items
+    known = np.flatnonzero(teacher.known_items(material.domain))
+    return Layout.factors(teacher.item_factors(material.domain)[known]), [items[i] for i in known]
 
 
 def _answers(teacher: Any, material: Material, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

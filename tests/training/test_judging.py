@@ -35,7 +35,16 @@ def encode(instances: Any) -> np.ndarray:
     return np.stack([taste(table[instances.history(row)]) for row in range(len(instances))])
 
 
-TEACHER = SimpleNamespace(encode=encode, item_factors=lambda domain: vectors(domain.items))
+def keys(instances: Any) -> np.ndarray:
+    return instances.keys(50)
+
+
+TEACHER = SimpleNamespace(
+    encode=encode,
+    item_factors=lambda domain: vectors(domain.items),
+    keys=keys,
+    known_items=lambda domain: np.ones(domain.n_items, bool),
+)
 
 
 def reference(shop: Path, *, masked: bool) -> dict[str, float]:
@@ -102,10 +111,34 @@ def test_where_nothing_is_ranked_there_is_no_result(prepare: Prepare) -> None:
     assert judge_teacher(TEACHER, run.material, run.splits, run.host) is None
 
 
+def test_what_a_teacher_does_not_know_it_does_not_rank(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vector of zeros scores 0, which is above half of the catalogue."""
+    run, seen = prepare("BPR"), []
+    monkeypatch.setattr(judging, "evaluate_scores", lambda config, splits, scores: seen.append(scores))
+    strange = int(run.material.user_row[6])
+    partly = SimpleNamespace(
+        encode=encode,
+        item_factors=TEACHER.item_factors,
+        keys=lambda instances: np.where(np.arange(len(instances)) == strange, 0, keys(instances)),
+        known_items=lambda domain: np.arange(domain.n_items) != 3,
+    )
+    judge_teacher(partly, run.material, run.splits, run.host)
+    found = seen[0](np.array([5, 6]))
+    assert torch.isneginf(found[0]).nonzero().flatten().tolist() == [0, 4]
+    assert torch.isneginf(found[1]).all()
+
+
+def test_a_teacher_without_an_answer_is_not_judged(prepare: Prepare) -> None:
+    """Imported lists of training histories say nothing of the test rows: their metrics would be chance."""
+    run, nothing = prepare("BPR"), lambda instances: np.zeros(len(instances), np.uint64)
+    silent = SimpleNamespace(encode=encode, item_factors=TEACHER.item_factors, keys=nothing)
+    assert judge_teacher(silent, run.material, run.splits, run.host) is None
+
+
 class Lists:
     """The same teacher, asked for scores and not for vectors."""
 
-    form, k = "topk", 10
+    form, k, keys = "topk", 10, staticmethod(keys)
 
     def scores(self, instances: Any, rows: Any) -> np.ndarray:
         return encode(instances.take(rows)) @ vectors(instances.items).T

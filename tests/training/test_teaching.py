@@ -95,6 +95,25 @@ class FromFile(LastItem):
         super().__init__(shade=shade, seed=seed)
 
 
+class Partial(LastItem):
+    """Does not know every third item."""
+
+    name: ClassVar[str] = "partial"
+
+    def known_items(self, domain: Any) -> np.ndarray:
+        return np.arange(domain.n_items) % 3 != 0
+
+
+class Lister(LastItem):
+    """Lists two items, and has no opinion on the rest."""
+
+    name: ClassVar[str] = "lister"
+    form, outside, k = "topk", "mask", 2
+
+    def lists(self, instances: Any, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+        return np.tile(np.array([4, 7], np.int32), (len(rows), 1)), np.tile(np.array([2.0, 1.0]), (len(rows), 1))
+
+
 class Forgetful(LastItem):
     """Its save writes nothing of use."""
 
@@ -120,7 +139,7 @@ class Killed(LastItem):
 class Teachers:
     @hookimpl
     def ckd_register_teachers(self) -> Iterator[TeacherSpec]:
-        for cls in (LastItem, FromFile, Forgetful, Killed):
+        for cls in (LastItem, FromFile, Partial, Lister, Forgetful, Killed):
             yield TeacherSpec(name=cls.name, factory=cls)
 
 
@@ -158,6 +177,21 @@ def test_scores_are_the_teachers(ask: Teach, prepare: Any) -> None:
     assert taught.signal.temperature == 0.5
     torch.testing.assert_close(taught.signal.scores(rows, items), expected, rtol=2e-3, atol=2e-2)
     assert not taught.signal.known_items(torch.tensor([0])).any()
+
+
+def test_items_that_a_teacher_does_not_know_are_masked(ask: Teach, prepare: Any) -> None:
+    """They would be taught as items that score 0, and the others under their neighbours' numbers."""
+    whole, part, at = ask("last").signal, ask("partial").signal, prepare("SASRec").material.instances
+    rows, items = torch.arange(0, len(at), 11), torch.arange(1, len(at.items) + 1)
+    known = torch.arange(len(items)) % 3 != 0
+    assert torch.equal(part.known_items(items), known)
+    assert torch.equal(part.scores(rows, items)[:, known], whole.scores(rows, items)[:, known])
+
+
+def test_a_teacher_says_what_holds_outside_its_lists(ask: Teach) -> None:
+    """Its option would do nothing."""
+    signal = ask("lister").signal
+    assert signal.known_items(torch.tensor([4, 5, 6, 8]), torch.tensor([3])).tolist() == [[False, True, False, True]]
 
 
 def test_a_second_call_does_nothing_twice(ask: Teach, recorder: Recorder) -> None:
