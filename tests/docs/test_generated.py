@@ -131,7 +131,8 @@ def test_configs_are_valid(text, tmp_path):
     registry = Registry(discover=False)
     for component in config.teachers:
         component.check(registry, "teacher", host=("encoder", "cache_dir", "seed"))
-    config.candidates.check(registry, "candidates", host=("seed",))
+    if config.candidates is not None:
+        config.candidates.check(registry, "candidates", host=("seed",))
     config.integrator.check(registry, "integrator")
     config.loss.check(registry, "loss", host=("tau",))
     if config.curriculum is not None and "novelty" not in text:  # the example's own parts are not installed here
