@@ -24,6 +24,7 @@ from ckd_plugins.teachers.base import Teacher
 from ckd_plugins.teachers.features import text_features
 from ckd_plugins.teachers.fitting import Schedule, fit
 from ckd_plugins.teachers.history import History, Progress
+from ckd_plugins.teachers.keeping import watched
 from ckd_plugins.teachers.losses import cosine_cross_entropy
 from ckd_plugins.teachers.nets.sequence import SequenceModel
 from ckd_plugins.teachers.ranking import ndcg, target_ranks
@@ -197,7 +198,8 @@ class TextTeacher(Teacher):
         devices = [self.device] if self.device.startswith("cuda") else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(self.seed)
-            yield np.random.default_rng(self.seed)
+            with watched(np.random.default_rng(self.seed)) as generator:
+                yield generator
 
     # Answers.
 
