@@ -1,7 +1,7 @@
 """Where a training keeps how far it is, so that it outlives its process.
 
-Whoever calls ``pretrain`` or ``finetune`` says where with :func:`kept_in`; :func:`ckd_plugins.teachers.fitting.fit` finds
-it. A teacher that trains through ``fit`` needs no code of its own for it.
+Whoever calls ``pretrain`` or ``finetune`` says where with :func:`kept_in`; :func:`ckd_plugins.teachers.fitting.fit`
+finds it. A teacher that trains through ``fit`` needs no code of its own for it.
 """
 
 from __future__ import annotations

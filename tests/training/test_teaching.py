@@ -370,14 +370,14 @@ def test_a_second_process_waits_and_finds_the_teacher(ask: Teach, tmp_path: Path
     """Two studies started together would train every teacher twice, or end with a lock error after minutes."""
     import threading
 
-    from ckd_plugins.training.teaching import _alone
+    from ckd_plugins.training.teaching.folders import alone
 
     first = ask("last")
     entered = threading.Event()
     order: list[str] = []
 
     def hold() -> None:
-        with _alone(first.folder, "last", recorder):
+        with alone(tmp_path / "cache" / "locks" / f"{first.folder.name}.lock", "last", recorder):
             entered.set()
             order.append("first")
             threading.Event().wait(0.5)
