@@ -43,7 +43,9 @@ class TeacherComponent(Component):
             return given
         if isinstance(given, Component):
             return {"name": given.name, "options": given.options}
-        fields: dict[str, Any] = _from_text(given) if isinstance(given, str) else dict(given or {})
+        if not isinstance(given, str | Mapping):
+            raise ValueError("should be a name, or a mapping with 'name' and options")
+        fields: dict[str, Any] = _from_text(given) if isinstance(given, str) else dict(given)
         label, source = fields.pop("as", fields.pop("label", "")), fields.pop("from", fields.pop("source", None))
         if label and (not isinstance(label, str) or not _LABEL.match(label)):
             raise ValueError(f"has the label {label!r}; a label is made of letters, digits, '_', '-' and '.'")

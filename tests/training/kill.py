@@ -111,6 +111,7 @@ def until_step(work: Callable[[], None], last: int) -> None:
 def main(stage: str, data: str, place: str, plans: str) -> None:
     torch.set_num_threads(1)
     prepare()
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # imports torch's compiler: a second and a half a child
     registry = Registry(discover=False)
     registry.register(Plugin(), "words")
     told = []

@@ -45,7 +45,7 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, li
     return found
 
 
-@pytest.mark.parametrize(("stage", "number"), CASES, ids=[f"{s}-{PLANS[s][n - 1]}" for s, n in CASES])
+@pytest.mark.parametrize(("stage", "number"), CASES, ids=[f"{s}-{n}-{next(iter(PLANS[s][n - 1]))}" for s, n in CASES])
 def test_a_killed_teacher_is_made_as_if_nobody_had_killed_it(driven: Any, stage: str, number: int) -> None:
     """Hours of training are lost, or the weights depend on when the machine was taken away, or half a file is read."""
     place, told = driven[stage]
