@@ -51,9 +51,8 @@ class TeacherComponent(Component):
             raise ValueError(f"has the label {label!r}; a label is made of letters, digits, '_', '-' and '.'")
         if source is not None:
             source = Path(source).expanduser()
-            found = saved_name(source)
-            if fields.setdefault("name", found) != found:
-                raise ValueError(f"names {fields['name']!r}, and {str(source)!r} holds the teacher {found!r}")
+            if "name" not in fields:
+                fields["name"] = saved_name(source)
         if not isinstance(fields.get("name"), str):
             raise ValueError("should be a name, or a mapping with 'name' and options")
         options = {str(k): v for k, v in fields.items() if k not in ("name", "options")}

@@ -107,8 +107,6 @@ def test_a_path_is_the_teacher_in_it(folder: Path, monkeypatch: pytest.MonkeyPat
         assert one.source is not None
         assert one.source.resolve() == folder
     assert labels("unisrec,./pre") == ["unisrec", "unisrec-pre"]
-    with pytest.raises(ConfigError, match=r"names 'vqrec', and .* holds the teacher 'unisrec'"):
-        teachers([{"name": "vqrec", "from": str(folder)}])
 
 
 def test_what_is_written_reads_as_the_same(folder: Path) -> None:
@@ -118,6 +116,8 @@ def test_what_is_written_reads_as_the_same(folder: Path) -> None:
     again = CkdConfig.parse(first.model_dump(mode="json"))
     assert again.teachers == first.teachers
     assert json.loads(json.dumps(first.model_dump(mode="json")))["teachers"][0] == "vqrec"
+    (folder / "config.json").unlink()  # a result is read where the folder may be gone
+    assert CkdConfig.parse(first.model_dump(mode="json")).teachers == first.teachers
 
 
 def test_python_spells_it_out(folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ckd_plugins.config import TeacherComponent, load_config
+from ckd_plugins.config import CkdConfig, TeacherComponent, load_config
 from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.settings import find_dataset
 from ckd_plugins.registry import get_registry
@@ -26,7 +26,7 @@ __all__ = ["finetune_teacher"]
 
 
 def finetune_teacher(
-    teacher: TeacherComponent,
+    teacher: TeacherComponent | Mapping[str, Any] | str,
     dataset: str | os.PathLike[str],
     out: str | os.PathLike[str],
     config_file_list: Sequence[str | os.PathLike[str]] | None = None,
@@ -40,8 +40,8 @@ def finetune_teacher(
     continued by the same call.
 
     Args:
-        teacher: name and options; with ``source``, what ``pretrain_teacher`` made. Without, and with
-            ``ckd.pretrain_domains``, it is pre-trained first.
+        teacher: name and options, as in a config; with ``from``, what :func:`pretrain_teacher` made. Without, and
+            with ``ckd.pretrain_domains``, it is pre-trained first.
         dataset: as in :func:`ckd_plugins.distill`.
         out: its folder: new, empty, or holding the same teacher already.
         config_file_list: as in :func:`ckd_plugins.distill`.
@@ -56,6 +56,7 @@ def finetune_teacher(
             is tested.
     """
     settings, config = load_config(config_file_list or (), config_dict)
+    (teacher,) = CkdConfig.parse({"teachers": [teacher]}).teachers
     config = config.model_copy(update={"teachers": (teacher,)})
     registry, reporter, folder = get_registry(), reporter or Silent(), Path(out).expanduser()
     source = find_source(teacher)

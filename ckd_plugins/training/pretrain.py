@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ckd_plugins.config import TeacherComponent, load_config
+from ckd_plugins.config import CkdConfig, TeacherComponent, load_config
 from ckd_plugins.errors import ConfigError
 from ckd_plugins.registry import get_registry
 from ckd_plugins.training.progress import Reporter, Silent
@@ -24,7 +24,7 @@ _SEED = 2020  # RecBole's
 
 
 def pretrain_teacher(
-    teacher: TeacherComponent,
+    teacher: TeacherComponent | Mapping[str, Any] | str,
     out: str | os.PathLike[str],
     config_file_list: Sequence[str | os.PathLike[str]] | None = None,
     config_dict: Mapping[str, Any] | None = None,
@@ -36,7 +36,7 @@ def pretrain_teacher(
     A call that was killed is continued by the same call.
 
     Args:
-        teacher: name and options.
+        teacher: name and options, as in a config.
         out: its folder: new, empty, or holding the same teacher already.
         config_file_list: RecBole YAML files with a ``ckd:`` section.
         config_dict: settings above the files. ``seed``, ``data_path`` and names of fields are read besides ``ckd``.
@@ -50,6 +50,7 @@ def pretrain_teacher(
     """
     settings, config = load_config(config_file_list or (), config_dict)
     registry, reporter, folder = get_registry(), reporter or Silent(), Path(out).expanduser()
+    (teacher,) = CkdConfig.parse({"teachers": [teacher]}).teachers
     if teacher.source is not None:
         raise ConfigError(f"{str(teacher.source)!r} is trained already; name a teacher to pre-train from nothing")
     if not config.pretrain_domains:

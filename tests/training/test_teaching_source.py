@@ -14,8 +14,7 @@ from ckd_plugins.config import CkdConfig
 from ckd_plugins.errors import ConfigError, TeacherError
 from ckd_plugins.registry import Registry
 from ckd_plugins.teachers.text_teacher import TextTeacher
-from ckd_plugins.training.finetune import finetune_teacher
-from ckd_plugins.training.pretrain import pretrain_teacher
+from ckd_plugins.training import finetune_teacher, pretrain_teacher
 from ckd_plugins.training.teaching import Taught, read_pretraining, teach
 
 from .conftest import FAST_TEACHER, Recorder, write_shop
@@ -48,16 +47,12 @@ def ask(prepare: Any, registry: Registry, recorder: Recorder, section: dict[str,
     return call
 
 
-def component(given: Any) -> Any:
-    return CkdConfig.parse({"teachers": [given]}).teachers[0]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_pretraining_ahead_is_pretraining_in_the_run(
     ask: Callable[..., Taught], section: dict[str, Any], tmp_path: Path, kind: str
 ) -> None:
     """What is made once and used often must be what each run would have made, or the short way is another method."""
-    pretrain_teacher(component({"name": kind, **KINDS[kind]}), tmp_path / "pre", None, {"ckd": section})
+    pretrain_teacher({"name": kind, **KINDS[kind]}, tmp_path / "pre", None, {"ckd": section})
     ahead = ask({"from": str(tmp_path / "pre")})
     own = ask({"name": kind, **KINDS[kind]})
     assert (set(ahead.seconds), set(own.seconds)) == ({"finetune", "cache"}, {"pretrain", "finetune", "cache"})
@@ -71,7 +66,7 @@ def test_where_a_folder_lies_does_not_count_but_what_is_in_it(
     """Moving a folder must not cost a training; another one under its name must not be answered for by the old one."""
     for seed in (1, 2):
         out = tmp_path / str(seed)
-        pretrain_teacher(component({"name": "unisrec", **OPTIONS}), out, None, {"seed": seed, "ckd": section})
+        pretrain_teacher({"name": "unisrec", **OPTIONS}, out, None, {"seed": seed, "ckd": section})
     first = ask({"from": str(tmp_path / "1")})
     shutil.move(tmp_path / "1", tmp_path / "moved")
     (tmp_path / "moved" / "README.md").write_text("my notes")
@@ -83,7 +78,7 @@ def test_options_of_the_folder_stand_below_those_given(
     ask: Callable[..., Taught], section: dict[str, Any], tmp_path: Path
 ) -> None:
     """Fine-tuned with the class's defaults, the pre-trained weights would not fit."""
-    pretrain_teacher(component({"name": "unisrec", **OPTIONS}), tmp_path / "pre", None, {"ckd": section})
+    pretrain_teacher({"name": "unisrec", **OPTIONS}, tmp_path / "pre", None, {"ckd": section})
     taught = ask({"from": str(tmp_path / "pre"), "finetune_epochs": 1})
     assert (taught.teacher.hidden_size, taught.teacher.finetune_epochs) == (16, 1)
     card = json.loads((taught.folder / "card.json").read_text())
@@ -128,7 +123,7 @@ def test_replaced_weights_are_noticed(
     for seed in (1, 2):
         settings = {"gpu_id": "", "seed": seed, "ckd": {**section, "pretrain_domains": []}}
         made[seed] = tmp_path / str(seed)
-        finetune_teacher(component({"name": "unisrec", **OPTIONS}), shop, made[seed], None, settings)
+        finetune_teacher({"name": "unisrec", **OPTIONS}, shop, made[seed], None, settings)
     shutil.copy(made[2] / "model.safetensors", made[1])
     assert ask({"from": str(made[2])}, seed=2).folder == made[2]
     with pytest.raises(TeacherError, match=r"the weights are not those that its card\.json tells of"):
@@ -141,7 +136,7 @@ def test_a_fine_tuned_folder_needs_no_encoder(
     """On a machine that only teaches students no language model is installed."""
     out = tmp_path / "fine"
     settings = {"gpu_id": "", "ckd": section}
-    finetune_teacher(component({"name": "unisrec", **OPTIONS}), shop, out, None, settings)
+    finetune_teacher({"name": "unisrec", **OPTIONS}, shop, out, None, settings)
     section["text"] = {"encoder": "nobody"}
     taught = ask({"from": str(out), "as": "mine"})
     assert (taught.name, taught.signal.name, taught.folder) == ("mine", "mine", out)
@@ -149,6 +144,6 @@ def test_a_fine_tuned_folder_needs_no_encoder(
 
 def test_a_trained_folder_is_not_pretrained_again(section: dict[str, Any], tmp_path: Path) -> None:
     """Silently more pre-training would make a teacher that no card tells of."""
-    pretrain_teacher(component({"name": "unisrec", **OPTIONS}), tmp_path / "pre", None, {"ckd": section})
+    pretrain_teacher({"name": "unisrec", **OPTIONS}, tmp_path / "pre", None, {"ckd": section})
     with pytest.raises(ConfigError, match="is trained already; name a teacher to pre-train from nothing"):
-        pretrain_teacher(component({"from": str(tmp_path / "pre")}), tmp_path / "more", None, {"ckd": section})
+        pretrain_teacher({"from": str(tmp_path / "pre")}, tmp_path / "more", None, {"ckd": section})

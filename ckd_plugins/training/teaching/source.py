@@ -87,7 +87,7 @@ def find_source(component: TeacherComponent) -> Source | None:
     """The folder that a teacher comes from, or ``None``.
 
     Raises:
-        TeacherError: there is no such teacher in it.
+        TeacherError: there is no such teacher in it, or its card is damaged.
     """
     if component.source is None:
         return None
@@ -101,7 +101,14 @@ def find_source(component: TeacherComponent) -> Source | None:
         ) from error
     if not isinstance(config, Mapping):
         raise TeacherError(f"{str(folder)!r} holds no saved teacher: config.json is no mapping")
-    return Source(folder, component.name, config, read_card(folder))
+    card = read_card(folder)
+    found = card.get("teacher", config.get("teacher"))
+    if found != component.name:
+        raise TeacherError(
+            f"teacher {component.label!r}: {str(folder)!r} holds the teacher {found!r}, not {component.name!r}; name "
+            f"that one or give another folder"
+        )
+    return Source(folder, component.name, config, card)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
