@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ckd_plugins.teachers import keeping
+from ckd_plugins.teachers import fitting, keeping
 from ckd_plugins.teachers.fitting import Schedule, fit
 from ckd_plugins.teachers.history import History
 from ckd_plugins.teachers.keeping import kept_in, watched
@@ -184,18 +184,23 @@ def test_a_process_that_ends_while_it_writes_loses_the_last_step_only(
     assert lines == ["an earlier process was stopped; finetune goes on at epoch 1, batch 3 (of 4 epochs)"]
 
 
-def test_a_limit_of_time_counts_what_earlier_processes_spent(tmp_path: Path) -> None:
+def test_a_limit_of_time_counts_what_earlier_processes_spent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A teacher that is killed every hour would never reach its limit."""
-    schedule = Schedule("pretrain", 10_000, 0.01, max_seconds=0.3)
-    slow = {"after": lambda _: time.sleep(0.01), "schedule": schedule}
+    clock, batches = 0.0, 0
+
+    def second(_: int) -> None:
+        nonlocal clock, batches
+        clock, batches = clock + 1.0, batches + 1
+
+    monkeypatch.setattr(fitting, "time", SimpleNamespace(perf_counter=lambda: clock))
+    schedule = Schedule("pretrain", 10_000, 0.01, max_seconds=30.0)
     with pytest.raises(Stopped), kept_in(tmp_path, "a", every=0.0):
-        train(20, **slow)
-    begin = time.perf_counter()
+        train(20, after=second, schedule=schedule)
+    assert batches == 19
+    clock, batches = 1000.0, 0  # another process, whenever it is
     with kept_in(tmp_path, "a", every=0.0):
-        _, history = train(**slow)
-    assert history.stopped == "seconds"
-    assert time.perf_counter() - begin < 0.25  # 0.2 are spent
-    assert history.seconds >= 0.3
+        _, history = train(after=second, schedule=schedule)
+    assert (batches, history.stopped, history.seconds) == (11, "seconds", 30.0)
 
 
 def test_stages_and_their_loops_are_kept_apart(tmp_path: Path) -> None:
