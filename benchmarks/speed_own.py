@@ -57,10 +57,11 @@ class Worker:
         self.model = build_model(self._config, self._splits)
         self.faster = speed_up(self.model, self._splits.train, self._config, self._ckd.speed)
         material = gather(self._splits, self._config, found, self._ckd.text.fields)
-        signals = self._teach(material) if teachers else []
+        taught = self._teach(material) if teachers else []
+        signals = [one.signal for one in taught]
         self._order = order_rows(self.model, self._splits, material, signals, self._ckd, self._config, self._registry)
         if teachers:
-            self._distil(material, signals)
+            self._distil(material, taught)
         self.trainer = build_trainer(self._config, self.model, folder, [], ranking=self._ckd.speed.ranking)
         if self._ckd.speed.optimizer:
             fuse_adam(self.trainer.optimizer)
@@ -74,23 +75,29 @@ class Worker:
         seed = int(self._config["seed"])
         taught = [teach(c, material, [], self._ckd, self._registry, Silent(), seed) for c in self._ckd.teachers]
         self._material, self._teachers = material, {one.name: one.teacher for one in taught}
-        return [one.signal for one in taught]
+        return taught
 
-    def _distil(self, material: Any, signals: list[Any]) -> None:
+    def _distil(self, material: Any, taught: list[Any]) -> None:
         from ckd_plugins.host.loaders import rows_a_batch
+        from ckd_plugins.training.progress import Silent
+        from ckd_plugins.training.soft_targets import soft_targets
         from ckd_plugins.training.student import choose_reader, make_student
 
+        soft = None
+        if self._ckd.integrates_once:
+            soft = soft_targets(taught, material, self._ckd, self._registry, Silent())
         reader = choose_reader(self.model, self._splits, self._config, self._registry, self._student)
         make_student(
             self.model,
             reader,
-            signals,
+            [one.signal for one in taught],
             material,
             self._ckd,
             self._registry,
             int(self._config["seed"]),
             rows_a_batch(self._splits.train),
             self._student,
+            soft,
         )
 
     def epoch(self, number: int | None = None, batches: int = 0) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ckd_plugins._component import Component, Lookup, Name, Section
 from ckd_plugins._config_errors import config_error
@@ -25,6 +25,7 @@ __all__ = [
     "Curriculum",
     "Lookup",
     "Speed",
+    "Targets",
     "TeacherComponent",
     "Text",
     "default_cache_dir",
@@ -56,6 +57,25 @@ class Curriculum(Section):
     def _equal_weights(cls, given: Any) -> Any:
         names = [given] if isinstance(given, str) else given
         return dict.fromkeys(names, 1.0) if isinstance(names, list | tuple) else names
+
+
+class Targets(Section):
+    """When and over what the teachers are integrated; ``batch`` or ``once`` stands for ``when``."""
+
+    when: Literal["batch", "once"] = "batch"
+    """``batch``: anew in each batch, over its candidates. ``once``: before training, over the whole catalogue; each row
+    keeps its likeliest items, so that a batch costs the same however many teachers there are. ``ckd.candidates`` is not
+    used then."""
+    top: Annotated[int, Field(strict=True, ge=2)] = 100
+    """Items that a row keeps, with ``once``."""
+    over: Literal["catalogue", "list"] | None = None
+    """What the student's softmax runs over, with ``once``: by default the catalogue where its own loss is a softmax
+    over it, and the row's list elsewhere."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, given: Any) -> Any:
+        return {"when": given} if isinstance(given, str) else given
 
 
 TEXT_FIELDS = ("title", "movie_title", "name", "brand", "categories", "category", "class", "genres", "genre")
@@ -107,6 +127,8 @@ class CkdConfig(Section):
     """How several teachers become one target."""
     loss: Component = Component(name="kl")
     """How far the student is from the target."""
+    targets: Targets = Targets()
+    """When and over what the teachers are integrated."""
     weight: Annotated[Number, Field(ge=0)] = 1.0
     """Weight (lambda) of the distillation loss beside the student's own; 0 is bit for bit the plain run."""
     temperature: Annotated[Number, Field(gt=0)] = 1.0
@@ -150,6 +172,11 @@ class CkdConfig(Section):
     @classmethod
     def _expand(cls, path: Path) -> Path:
         return path.expanduser()
+
+    @property
+    def integrates_once(self) -> bool:
+        """Whether there are teachers whose knowledge is integrated before training."""
+        return bool(self.teachers) and self.weight > 0 and self.targets.when == "once"
 
     @classmethod
     def parse(cls, section: Mapping[str, Any]) -> CkdConfig:

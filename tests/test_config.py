@@ -20,8 +20,8 @@ from ckd_plugins.config import (
 )
 
 KNOWN = (
-    "teachers, candidates, integrator, loss, weight, temperature, curriculum, pretrain_domains, text, run_dir, "
-    "cache_dir, speed"
+    "teachers, candidates, integrator, loss, targets, weight, temperature, curriculum, pretrain_domains, text, "
+    "run_dir, cache_dir, speed"
 )
 
 
@@ -97,6 +97,7 @@ def test_defaults_are_the_documented_ones():
         "candidates": "in_batch",
         "integrator": "confidence_consistency",
         "loss": "kl",
+        "targets": {"when": "batch", "top": 100, "over": None},
         "weight": 1.0,
         "temperature": 1.0,
         "curriculum": None,

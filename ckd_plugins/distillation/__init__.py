@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ckd_plugins.distillation.integrators import Integrator, Opinions
     from ckd_plugins.distillation.losses import Loss
     from ckd_plugins.distillation.numerics import masked_log_softmax
-    from ckd_plugins.distillation.objective import Objective, ObjectiveOutput
+    from ckd_plugins.distillation.objective import Objective
+    from ckd_plugins.distillation.output import ObjectiveOutput
     from ckd_plugins.distillation.target import Target
 
 __all__ = [
@@ -35,7 +36,7 @@ _HOME = {
     "Integrator": "integrators",
     "Loss": "losses",
     "Objective": "objective",
-    "ObjectiveOutput": "objective",
+    "ObjectiveOutput": "output",
     "Opinions": "integrators",
     "Target": "target",
     "masked_log_softmax": "numerics",

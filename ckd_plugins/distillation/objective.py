@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,28 +15,18 @@ from ckd_plugins.distillation.candidates import Candidates, CandidateSource
 from ckd_plugins.distillation.integrators.base import Integrator
 from ckd_plugins.distillation.integrators.measures import normalize_gate
 from ckd_plugins.distillation.losses.base import Loss
+from ckd_plugins.distillation.output import ObjectiveOutput, check_weight, gated_output
 from ckd_plugins.distillation.reading import Reading, read_teachers
 from ckd_plugins.distillation.target import Target
-from ckd_plugins.distillation.terms import describe
 from ckd_plugins.errors import ConfigError, StudentError
 
 if TYPE_CHECKING:
     from ckd_plugins.signals.base import Signal
 
-__all__ = ["Objective", "ObjectiveOutput"]
+__all__ = ["Objective"]
 
 _CHUNK_ELEMENTS = 2**22
 """Teachers x rows x candidates at once when ``chunk_rows`` is not given: 16 MiB a temporary in float32."""
-
-
-@dataclass(frozen=True)
-class ObjectiveOutput:
-    """What one batch's distillation gives."""
-
-    loss: Tensor
-    """Scalar to add to the student's own loss; the weight is applied. Exactly 0 when the weight is 0."""
-    terms: dict[str, Tensor] = field(default_factory=dict)
-    """Scalars for the log, detached and left on their device (reading one waits for the device)."""
 
 
 class Objective(nn.Module):
@@ -91,15 +81,13 @@ class Objective(nn.Module):
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise ConfigError(f"two teachers are called {twice[0]!r}; give each its own name")
-        if not 0 <= weight < float("inf"):
-            raise ConfigError(f"distillation weight must be 0 or more, not {weight}")
         if chunk_rows is not None and chunk_rows < 1:
             raise ConfigError(f"distillation chunk_rows must be 1 or more, not {chunk_rows}")
         self.signals = tuple(signals)
         self.candidates = candidates
         self.integrator = integrator
         self.criterion = loss
-        self.weight = weight
+        self.weight = check_weight(weight)
         self.chunk_rows = chunk_rows
         integrator.bind(names)
         self._names = tuple(names)
@@ -147,13 +135,9 @@ class Objective(nn.Module):
             targets.append(replace(target, log_probs=target.log_probs.new_empty(0)))
             known.append(reading.known)
         all_known = torch.cat(known, dim=1)
-        row_known = all_known.any(dim=0)
-        gate = normalize_gate(torch.cat([t.gate for t in targets]), row_known)
+        gate = normalize_gate(torch.cat([t.gate for t in targets]), all_known.any(dim=0))
         terms = {name: torch.cat([part[name] for part in per_row]) for name in per_row[0]}
-        gated = {name: (gate * value.masked_fill(~row_known, 0.0)).mean() for name, value in terms.items()}
-        distillation = torch.stack(list(gated.values())).sum()
-        log = describe(self._names, targets, all_known, gate, gated, distillation)
-        return ObjectiveOutput(loss=self.weight * distillation, terms=log)
+        return gated_output(self._names, targets, all_known, gate, terms, self.weight)
 
     def _integrate(self, reading: Reading) -> Target:
         learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.integrator.parameters())

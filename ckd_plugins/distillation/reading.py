@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,10 @@ from ckd_plugins.distillation.candidates import Candidates
 if TYPE_CHECKING:
     from ckd_plugins.signals.base import Signal
 
-__all__ = ["Reading", "read_teachers"]
+__all__ = ["Reading", "over_catalogue", "read_teachers"]
+
+_ELEMENTS = 1 << 22
+"""Teachers x rows x items of the catalogue at once."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +67,17 @@ def read_teachers(signals: Sequence[Signal], rows: Tensor, chosen: Candidates, d
     student_mask = (mask & known.unsqueeze(-1)).any(dim=0)
     student_mask |= ~known.any(dim=0).unsqueeze(-1)
     return Reading(logits=logits, known=known, target=chosen.target, mask=mask, student_mask=student_mask)
+
+
+def over_catalogue(signals: Sequence[Signal], targets: Tensor, n_items: int) -> Iterator[tuple[Tensor, Reading]]:
+    """Yield consecutive blocks of row ids and what the teachers say of them; column ``c`` is the item ``c + 1``.
+
+    Args:
+        signals: the teachers; row ids are ``0 .. R - 1``.
+        targets: int64 ``[R]`` the rows' item ids.
+        n_items: number of item ids, padding included.
+    """
+    items, step = torch.arange(1, n_items), max(1, _ELEMENTS // (len(signals) * n_items))
+    for begin in range(0, len(targets), step):
+        rows = torch.arange(begin, min(begin + step, len(targets)))
+        yield rows, read_teachers(signals, rows, Candidates(items=items, target=targets[rows] - 1), torch.float32)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from ckd_plugins.domains.domain import Domain
-from ckd_plugins.domains.text import build_text
+from ckd_plugins.domains.text import clean, join
 from ckd_plugins.errors import DataError
 
-__all__ = ["DEFAULT_TEXT_FIELDS", "read_atomic", "read_texts"]
+__all__ = ["DEFAULT_TEXT_FIELDS", "ItemTexts", "read_atomic", "read_texts"]
 
 DEFAULT_TEXT_FIELDS = ("title", "brand", "categories")
 
@@ -52,26 +53,49 @@ def read_atomic(
     _require(inter, frame, (user_field, item_field))
     if frame.empty:
         raise DataError(f"{inter} has a header but no interactions; check how it was written")
+    texts = read_texts(folder / f"{folder.name}.item", item_field, text_fields)
     return Domain.from_interactions(
         folder.name,
         frame[user_field].tolist(),
         frame[item_field].tolist(),
         _order(inter, frame[order_field]).to_numpy() if order_field else None,
-        read_texts(folder / f"{folder.name}.item", item_field, text_fields),
+        texts.joined,
+        attributes=texts.attributes,
         leave_one_out=leave_one_out,
     )
 
 
-def read_texts(path: Path, item_field: str, text_fields: Sequence[str] | None) -> dict[str, str | None]:
-    """Return the text of each item of an item file, ``None`` where it has none; ``{}`` without a file.
+class ItemTexts(NamedTuple):
+    """What an item file says of its items, cleaned."""
+
+    joined: dict[str, str | None]
+    """Item token -> its text, ``None`` where it has none."""
+    attributes: dict[str, dict[str, str]]
+    """The same apart: name of the column -> item token -> its value. The full stop that ends a field in a joined text
+    is left out, and so are empty values."""
+
+
+def read_texts(path: Path, item_field: str, text_fields: Sequence[str] | None) -> ItemTexts:
+    """Return the texts of an item file's items; empty without a file.
 
     Raises:
         DataError: as :func:`read_atomic`.
     """
+    items, columns = _columns(path, item_field, text_fields)
+    cleaned = {name: [clean(value) for value in values] for name, values in columns.items()}
+    rows = zip(*cleaned.values(), strict=True) if cleaned else ([] for _ in items)
+    return ItemTexts(
+        dict(zip(items, map(join, rows), strict=True)),
+        {n: {i: v[:-1] for i, v in zip(items, values, strict=True) if v} for n, values in cleaned.items()},
+    )
+
+
+def _columns(path: Path, item_field: str, text_fields: Sequence[str] | None) -> tuple[list[str], dict[str, list[str]]]:
+    """An item file's tokens and its text columns."""
     if not path.is_file():
         if text_fields:
             raise DataError(f"{path} does not exist, but text_fields asks for {', '.join(text_fields)}; add the file")
-        return {}
+        return [], {}
     frame = _read(path, [item_field, *(DEFAULT_TEXT_FIELDS if text_fields is None else text_fields)])
     if text_fields is None:
         text_fields = [f for f in DEFAULT_TEXT_FIELDS if f in frame]
@@ -83,9 +107,7 @@ def read_texts(path: Path, item_field: str, text_fields: Sequence[str] | None) -
     if missing:
         known = ", ".join(_header(path))
         raise DataError(f"{path} has no column {missing[0]!r}; text_fields can name: {known}")
-    columns = [frame[f].tolist() for f in text_fields]
-    rows = zip(*columns, strict=True) if columns else ([] for _ in range(len(frame)))
-    return dict(zip(frame[item_field].tolist(), map(build_text, rows), strict=True))
+    return frame[item_field].tolist(), {f: frame[f].tolist() for f in text_fields}
 
 
 def _header(path: Path) -> list[str]:

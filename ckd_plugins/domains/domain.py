@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ckd_plugins.domains.instances import Instances
 from ckd_plugins.domains.splits import leave_last_out, sort_by_user
 from ckd_plugins.errors import DataError
 
-__all__ = ["Domain"]
+__all__ = ["Domain", "align"]
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -41,6 +41,8 @@ class Domain:
     """``[U]`` item index of each user's validation target, -1 for none."""
     test: Int32
     """``[U]`` item index of each user's test target, -1 for none."""
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The parts of the items' texts by name, for teachers that read them apart: a value an item, ``""`` for none."""
 
     def __post_init__(self) -> None:
         for name, dtype in (("offsets", np.int64), ("sequence", np.int32), ("valid", np.int32), ("test", np.int32)):
@@ -48,6 +50,11 @@ class Domain:
         n_users, n_items = len(self.users), len(self.items)
         if len(self.text) != n_items:
             raise ValueError(f"domain {self.name!r}: {len(self.text)} texts for {n_items} items")
+        for name, values in self.attributes.items():
+            if len(values) != n_items:
+                raise ValueError(
+                    f"domain {self.name!r}: attribute {name!r} has {len(values)} values for {n_items} items"
+                )
         if len(self.offsets) != n_users + 1 or len(self.valid) != n_users or len(self.test) != n_users:
             raise ValueError(f"domain {self.name!r}: offsets, valid and test do not fit its {n_users} users")
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.sequence) or bool((np.diff(self.offsets) < 0).any()):
@@ -62,6 +69,7 @@ class Domain:
         order: Sequence[float] | npt.NDArray[Any] | None = None,
         texts: Mapping[str, str | None] | None = None,
         *,
+        attributes: Mapping[str, Mapping[str, str]] | None = None,
         valid: Mapping[str, str] | None = None,
         test: Mapping[str, str] | None = None,
         leave_one_out: bool = False,
@@ -76,6 +84,7 @@ class Domain:
                 the order given.
             texts: item token -> text. Its keys are the catalogue's first items, in their order; items that only
                 interactions name follow.
+            attributes: name of a part of the texts -> item token -> its value; items may be left out.
             valid: user token -> item token of the validation target.
             test: user token -> item token of the test target.
             leave_one_out: take each user's last interaction as test and the one before as validation target; a user
@@ -105,6 +114,7 @@ class Domain:
             sequence=sequence,
             valid=_targets(name, "valid", valid, user_index, item_index),
             test=_targets(name, "test", test, user_index, item_index),
+            attributes=align(attributes or {}, catalogue),
         )
         if not leave_one_out:
             return domain
@@ -133,6 +143,16 @@ class Domain:
     def has_text(self) -> npt.NDArray[np.bool_]:
         """``bool [n_items]``: which items have a text."""
         return np.fromiter((t is not None for t in self.text), dtype=bool, count=len(self.text))
+
+    def described(self) -> list[tuple[tuple[str, str], ...]]:
+        """Return each item's attributes that have a value, as (name, value).
+
+        An item with a text and no attributes has one, ``text``; an item without a text has none.
+        """
+        columns = [[(name, value) for value in values] for name, values in self.attributes.items()]
+        parts = zip(*columns, strict=True) if columns else ((),) * self.n_items
+        pairs = zip(self.text, (tuple(p for p in part if p[1]) for part in parts), strict=True)
+        return [() if text is None else part or (("text", text),) for text, part in pairs]
 
     @property
     def popularity(self) -> Int64:
@@ -164,6 +184,13 @@ class Domain:
         start, stop = offsets[:-1][known], offsets[1:][known]
         start = np.maximum(start, stop - max_length)
         return Instances(self.items, sequence, start, stop, target[known], self.users, np.flatnonzero(known))
+
+
+def align(attributes: Mapping[str, Mapping[str, str]], items: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return attributes given by token as :attr:`Domain.attributes`; those that no item has are left out."""
+    items = tuple(items)
+    columns = {name: tuple(values.get(token, "") for token in items) for name, values in attributes.items()}
+    return {name: values for name, values in columns.items() if any(values)}
 
 
 def _targets(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from html import unescape
 
-__all__ = ["build_text", "clean"]
+__all__ = ["build_text", "clean", "join"]
 
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")
 _SPACE = re.compile(r"\s+")
@@ -29,4 +29,9 @@ def clean(field: str) -> str:
 
 def build_text(fields: Iterable[str | None]) -> str | None:
     """Return the cleaned fields joined by spaces, or ``None`` when the item has no text at all."""
-    return " ".join(s for s in (clean(f) for f in fields if f) if s) or None
+    return join(clean(field) for field in fields if field)
+
+
+def join(cleaned: Iterable[str]) -> str | None:
+    """Return fields that are clean already as :func:`build_text` does."""
+    return " ".join(field for field in cleaned if field) or None

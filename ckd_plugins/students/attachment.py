@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from ckd_plugins.errors import StudentError
+from ckd_plugins.host.speed.cross_entropy import Shared, shared_softmax
 from ckd_plugins.students.families import loss_method, require_student, trains_ranking
 from ckd_plugins.students.readers.base import Reader, per_row
 from ckd_plugins.students.rows import BatchRows, Rows, RowSource
@@ -40,6 +42,17 @@ class Objective(Protocol):
         """Compute the loss for ``rows [P]`` with positives ``targets [P]``; ``read(candidates)`` gives ``[P, C]``."""
 
 
+@runtime_checkable
+class SharingObjective(Protocol):
+    """An objective that needs no scores where the student's own softmax takes its targets along."""
+
+    def listed(self, rows: Tensor) -> tuple[Any, Tensor] | None:
+        """Return soft targets of ``rows [P]`` (with ``ids``) and weights ``[P, m]``; ``None`` to be called instead."""
+
+    def taken(self, batch: Any, loss: Tensor) -> ObjectiveOutput:
+        """Return what is left to add where the own loss contains these rows' ``loss [P]`` already."""
+
+
 class Read:
     """Scores of candidates for the rows of one batch: a callable of ``Candidates`` or of item ids.
 
@@ -66,24 +79,61 @@ class _DistilledLoss:
         self._objective, self._reader, self._rows = objective, reader, rows
         self._column: str = getattr(model, "USER_ID", "user_id")  # of every batch, and one value a row
         self.terms = Terms()
+        self._shares = reader.softmax and isinstance(objective, SharingObjective)
+        self._checked = False
 
     def __call__(self, interaction: Any, *args: Any, **kwargs: Any) -> Any:
         rows = self._rows_of(interaction)
         if rows is None:
             return self._own(interaction, *args, **kwargs)
-        with self._reader.watch():
+        own, output, part = self._both(interaction, rows, args, kwargs)
+        distillation = output.loss if rows.scale == 1.0 else output.loss * rows.scale
+        total = torch.stack([one.reshape(()) for one in own]).sum() if isinstance(own, tuple) else own
+        terms = {"own_loss": total - part, "distillation_loss": distillation + part, "loss": total + distillation}
+        self.terms.add({**output.terms, **terms})
+        # A tuple stays one: RecBole logs its parts, and NCL's trainer drops the last during its warm-up.
+        return (own[0] + distillation, *own[1:]) if isinstance(own, tuple) else terms["loss"]
+
+    def _both(
+        self, interaction: Any, rows: Rows, args: Any, kwargs: Any
+    ) -> tuple[Any, ObjectiveOutput, Tensor | float]:
+        """The model's own loss, what the objective adds, and how much of that the own loss contains already."""
+        batch, shared = self._listed(rows, len(interaction))
+        with self._reader.watch(), shared or nullcontext() as taken:
             own = self._own(interaction, *args, **kwargs)
         try:
             read = Read(self._reader, per_row(interaction, self._column), rows.positions)
-            output = self._objective(rows.ids, rows.targets, read)
+            if taken is None or taken.loss is None:
+                self._shares = self._shares and taken is None  # a softmax that took nothing will not the next time
+                return own, self._objective(rows.ids, rows.targets, read), 0.0
+            output = self._objective.taken(batch, taken.loss[rows.positions])  # type: ignore[attr-defined]
+            part = taken.loss.sum()
+            if self._checked or self._agrees(output.loss + part, rows, read):
+                return own, output, part
         finally:
             self._reader.forget()
-        distillation = output.loss if rows.scale == 1.0 else output.loss * rows.scale
-        own_loss = torch.stack([part.reshape(()) for part in own]).sum() if isinstance(own, tuple) else own
-        total = own_loss + distillation
-        self.terms.add({**output.terms, "own_loss": own_loss, "distillation_loss": distillation, "loss": total})
-        # A tuple stays one: RecBole logs its parts, and NCL's trainer drops the last during its warm-up.
-        return (own[0] + distillation, *own[1:]) if isinstance(own, tuple) else total
+        return self._both(interaction, rows, args, kwargs)
+
+    def _listed(self, rows: Rows, length: int) -> tuple[Any, AbstractContextManager[Shared] | None]:
+        """The soft targets that the model's own softmax could take along, and the context in which it does."""
+        listed = self._objective.listed(rows.ids) if self._shares and rows.scale == 1.0 else None  # type: ignore[attr-defined]
+        if listed is None:
+            return None, None
+        batch, weights = listed
+        if rows.positions == slice(0, length):
+            return batch, shared_softmax(batch.ids, weights)
+        every = weights.new_zeros(length, weights.shape[1])
+        ids = batch.ids.new_zeros(every.shape)
+        ids[rows.positions], every[rows.positions] = batch.ids, weights
+        return batch, shared_softmax(ids, every)
+
+    @torch.no_grad()
+    def _agrees(self, found: Tensor, rows: Rows, read: Read) -> bool:
+        """Compare once with what comes of the scores that are read: the softmax could be over something else."""
+        wanted = self._objective(rows.ids, rows.targets, read).loss
+        self._checked = True
+        self._shares = bool(torch.isclose(found, wanted, rtol=1e-3, atol=1e-5))
+        return self._shares
 
     def _rows_of(self, interaction: Any) -> Rows | None:
         off = (

@@ -10,11 +10,25 @@ if TYPE_CHECKING:
     from ckd_plugins.teachers.history import Epoch, History, Progress
     from ckd_plugins.teachers.listing import ListTeacher
     from ckd_plugins.teachers.recbole_model import RecBoleModel
+    from ckd_plugins.teachers.recformer import Recformer
     from ckd_plugins.teachers.text_teacher import TextTeacher
+    from ckd_plugins.teachers.unim2rec import UniM2Rec
     from ckd_plugins.teachers.unisrec import UniSRec
     from ckd_plugins.teachers.vqrec import VQRec
 
-__all__ = ["Epoch", "History", "ListTeacher", "Progress", "RecBoleModel", "Teacher", "TextTeacher", "UniSRec", "VQRec"]
+__all__ = [
+    "Epoch",
+    "History",
+    "ListTeacher",
+    "Progress",
+    "RecBoleModel",
+    "Recformer",
+    "Teacher",
+    "TextTeacher",
+    "UniM2Rec",
+    "UniSRec",
+    "VQRec",
+]
 
 _HOME = {
     "Epoch": "history",
@@ -22,8 +36,10 @@ _HOME = {
     "ListTeacher": "listing",
     "Progress": "history",
     "RecBoleModel": "recbole_model",
+    "Recformer": "recformer.teacher",
     "Teacher": "base",
     "TextTeacher": "text_teacher",
+    "UniM2Rec": "unim2rec",
     "UniSRec": "unisrec",
     "VQRec": "vqrec",
 }

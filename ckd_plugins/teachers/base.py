@@ -37,8 +37,10 @@ class Teacher(ABC):
     form: ClassVar[Literal["factors", "topk"]] = "factors"
     """How its knowledge is asked for and stored."""
     files: ClassVar[tuple[str, ...]] = ()
-    """Options that are paths of files or folders (a checkpoint, image vectors): what is in them makes another teacher,
-    where they lie does not."""
+    """Options that are paths of files or folders, or mappings to paths (a checkpoint, image vectors): what is in them
+    makes another teacher, where they lie does not."""
+    models: ClassVar[tuple[str, ...]] = ()
+    """Options that name a model, by the path of a folder or by a hub's id: of a folder counts what is in it."""
     max_length: int
     """How many of a history's newest items it reads; the content keys of its answers use the same number."""
     temperature: float

@@ -12,12 +12,24 @@ __all__ = ["ckd_register_teachers"]
 
 @hookimpl
 def ckd_register_teachers() -> Iterator[TeacherSpec]:
-    """Register ``recbole``, ``unisrec`` and ``vqrec``."""
+    """Register ``recbole``, ``recformer``, ``unim2rec``, ``unisrec`` and ``vqrec``."""
     yield TeacherSpec(
         name="recbole",
         factory="ckd_plugins.teachers.recbole_model:RecBoleModel",
         summary="any RecBole model that needs interactions only: {name: recbole, model: ItemKNN}",
         needs=("history",),
+    )
+    yield TeacherSpec(
+        name="recformer",
+        factory="ckd_plugins.teachers.recformer:Recformer",
+        summary="a language model that reads histories as text (Li et al., KDD 2023)",
+        needs=("text", "history"),
+    )
+    yield TeacherSpec(
+        name="unim2rec",
+        factory="ckd_plugins.teachers.unim2rec:UniM2Rec",
+        summary="texts and images, whichever an item has (a reconstruction of Sun et al., arXiv 2311.01831)",
+        needs=("text", "history"),
     )
     yield TeacherSpec(
         name="unisrec",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.encoders.base import TextEncoder
 from ckd_plugins.domains.encoders.cache import encode_domain
 from ckd_plugins.domains.keys import token_hashes
 
-__all__ = ["text_features"]
+__all__ = ["padded", "scaled", "text_features"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -38,7 +41,7 @@ def text_features(
     """
     vectors, has_text = encode_domain(domain, encoder, cache_dir)
     if size is not None:
-        vectors *= size / np.maximum(np.sqrt((vectors**2).mean(axis=1, keepdims=True)), _LEAST)
+        vectors = scaled(vectors, size)
     if has_text.all():
         return vectors
     known = vectors[has_text]
@@ -49,3 +52,14 @@ def text_features(
         direction = np.random.default_rng(int(seed)).standard_normal(vectors.shape[1])
         vectors[row] = mean + length * direction / np.linalg.norm(direction)
     return vectors
+
+
+def scaled(vectors: Float32, size: float) -> Float32:
+    """Return ``[n, dim]`` vectors with ``size`` as the root mean square of each one's elements; zeros stay zeros."""
+    sized: Float32 = vectors * (size / np.maximum(np.sqrt((vectors**2).mean(axis=1, keepdims=True)), _LEAST))
+    return sized
+
+
+def padded(rows: npt.NDArray[Any]) -> Tensor:
+    """Return ``[n + 1, ...]``: the rows behind one of zeros, which stands for padding."""
+    return torch.from_numpy(np.concatenate([np.zeros_like(rows[:1]), rows]))

@@ -14,19 +14,23 @@ from ckd_plugins.teachers.keeping import watched_generators
 
 __all__ = ["FitState"]
 
+_COUNTS = ("epoch", "batch", "total", "count", "step", "seconds", "done")
+
 
 @dataclass
 class FitState:
     """A training loop between two batches.
 
-    What the caller of ``fit`` makes anew from data and seed is not part of it: parameters that are not trained, and
-    the model itself.
+    What the caller of ``fit`` makes anew from data and seed is not part of it: parameters that do not change, and the
+    model itself.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    best: list[Tensor]
-    """Values of the trained parameters after the best epoch."""
+    along: frozenset[str] = frozenset()
+    """Names of parameters that are not trained and change all the same."""
+    best: list[Tensor] = field(default_factory=list)
+    """Values of :attr:`moving` after the best epoch; before that, as training found them."""
     history: History = field(default_factory=History)
     epoch: int = 1
     """The one that runs, or runs next."""
@@ -36,6 +40,8 @@ class FitState:
     """Sum of their losses, by prediction."""
     count: int = 0
     """Their predictions."""
+    step: int = 0
+    """Steps of the optimizer that are done, of all epochs."""
     seconds: float = 0.0
     """Spent so far, by all processes."""
     done: bool = False
@@ -43,7 +49,10 @@ class FitState:
     begun: dict[str, Any] = field(default_factory=dict)
     """States of the generators when the running epoch began."""
     _restored: dict[str, Any] | None = None
-    """States of the generators that wait for :meth:`remaining`."""
+    """States of the generators, and values of ``along``, that wait for :meth:`remaining`."""
+
+    def __post_init__(self) -> None:
+        self.best = self.best or self.values()
 
     @property
     def place(self) -> str:
@@ -55,22 +64,31 @@ class FitState:
         """The parameters that are trained, by name."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
+    @property
+    def moving(self) -> dict[str, nn.Parameter]:
+        """The parameters that change, by name: the trained ones, and those ``along``."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad or name in self.along}
+
+    def values(self) -> list[Tensor]:
+        """Return copies of what :attr:`moving` holds now."""
+        return [p.detach().clone() for p in self.moving.values()]
+
     def next_epoch(self) -> None:
         """Point to the next epoch."""
         self.epoch, self.batch, self.total, self.count = self.epoch + 1, 0, 0.0, 0
 
     def capture(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return tensors and JSON from which :meth:`restore` goes on; of a finished loop what it ends with."""
-        names = list(self.trained)
-        tensors = {f"best.{name}": value for name, value in zip(names, self.best, strict=True)}
+        moving, names = self.moving, list(self.trained)
+        tensors = {f"best.{name}": value for name, value in zip(moving, self.best, strict=True)}
         tensors |= {f"buffer.{name}": value for name, value in self.model.named_buffers()}
         plain = {
             "history": {**vars(self.history), "epochs": [asdict(epoch) for epoch in self.history.epochs]},
-            **{name: getattr(self, name) for name in ("epoch", "batch", "total", "count", "seconds", "done")},
+            **{name: getattr(self, name) for name in _COUNTS},
         }
         if self.done:
             return tensors, plain
-        tensors |= {f"model.{name}": value for name, value in self.trained.items()}
+        tensors |= {f"model.{name}": value for name, value in moving.items()}
         for at, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{names[at]}.{key}": value for key, value in values.items()}
         moments = {"now": _generators(self.model), **({"begun": self.begun} if self.batch else {})}
@@ -80,32 +98,32 @@ class FitState:
         return tensors, plain
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> bool:
-        """Become what :meth:`capture` saw, but for the generators, which :meth:`remaining` sets.
+        """Become what :meth:`capture` saw, but for the generators and the inside of an epoch: :meth:`remaining`'s part.
 
         Returns:
             Whether the state is one of such a model; if not, nothing is changed.
         """
-        trained = self.trained
+        moving = self.moving
         prefix = "best." if plain["done"] else "model."
         kept = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
         kept |= {name: t for name, t in tensors.items() if name.startswith("buffer.")}
-        places: dict[str, Tensor] = {**trained, **{f"buffer.{n}": b for n, b in self.model.named_buffers()}}
+        places: dict[str, Tensor] = {**moving, **{f"buffer.{n}": b for n, b in self.model.named_buffers()}}
         if {n: t.shape for n, t in kept.items()} != {n: t.shape for n, t in places.items()}:
             return False
         with torch.no_grad():
             for name, place in places.items():
                 place.copy_(kept[name])
-        device = {name: parameter.device for name, parameter in trained.items()}
-        self.best = [tensors[f"best.{name}"].to(device[name]) for name in trained]
+        self.best = [tensors[f"best.{name}"].to(parameter.device) for name, parameter in moving.items()]
         told = dict(plain["history"])
         self.history = History(**{**told, "epochs": [Epoch(**epoch) for epoch in told["epochs"]]})
-        for name in ("epoch", "batch", "total", "count", "seconds", "done"):
+        for name in _COUNTS:
             setattr(self, name, plain[name])
         if not self.done:
-            self._restore_optimizer(tensors, list(trained))
+            self._restore_optimizer(tensors, list(self.trained))
             self._restored = {
                 when: _states(tensors, plain, when) for when in ("begun", "now") if f"numpy.{when}" in plain
             }
+            self._restored["along"] = {name: tensors[f"model.{name}"] for name in moving if name in self.along}
         return True
 
     def _restore_optimizer(self, tensors: Mapping[str, Tensor], names: Sequence[str]) -> None:
@@ -133,8 +151,11 @@ class FitState:
         left = iter(batches())
         for _ in range(self.batch):
             next(left)
-        if self.batch:  # else drawing the batches may have moved the generators already
+        if self.batch:  # else drawing the batches may have moved the generators, and what goes along, already
             _set_generators(self.model, states["now"])
+            with torch.no_grad():
+                for name, value in states["along"].items():
+                    self.moving[name].copy_(value)
         return left
 
 

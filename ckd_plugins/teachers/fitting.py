@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +16,20 @@ from ckd_plugins.errors import TeacherError
 from ckd_plugins.teachers.fit_state import FitState
 from ckd_plugins.teachers.history import Epoch, History, Progress, Stage
 from ckd_plugins.teachers.keeping import Keeper, Slot, active_keeper
-from ckd_plugins.teachers.windows import Batch
 
-__all__ = ["Schedule", "fit"]
+__all__ = ["Counted", "Schedule", "fit"]
+
+
+class Counted(Protocol):
+    """A batch that says how many predictions it holds."""
+
+    @property
+    def row(self) -> npt.NDArray[np.int64]:
+        """``[P]`` an entry a prediction."""
+        ...
+
+
+B = TypeVar("B", bound=Counted)
 
 
 @dataclass(frozen=True)
@@ -30,16 +44,34 @@ class Schedule:
     max_seconds: float | None = None
     """Training ends with the batch that reaches it, time of earlier processes included. What it gives depends on the
     machine's speed."""
+    warmup: int = 0
+    """Steps in which the learning rate rises from 0."""
+    steps: int | None = None
+    """Steps after which the learning rate has fallen to 0, along a line; or when ``max_seconds`` are over, if that is
+    sooner. ``None``: it stays."""
+    clip: float | None = None
+    """Longest gradient; ``None`` for any."""
+
+    def rate(self, step: int, seconds: float) -> float:
+        """Return the learning rate of a step, counted from 1, that begins after so many seconds."""
+        rate = self.learning_rate * min(1.0, step / self.warmup) if self.warmup else self.learning_rate
+        if self.steps is None:
+            return rate
+        done = (step - 1 - self.warmup) / max(1, self.steps - self.warmup)
+        if self.max_seconds is not None:
+            done = max(done, seconds / self.max_seconds)
+        return rate * min(1.0, max(0.0, 1 - done))
 
 
 def fit(
     model: nn.Module,
-    batches: Callable[[], Iterable[Batch]],
-    loss: Callable[[Batch], Tensor],
+    batches: Callable[[], Iterable[B]],
+    loss: Callable[[B], Tensor],
     schedule: Schedule,
     *,
     validate: Callable[[], float] | None = None,
     progress: Progress | None = None,
+    along: Collection[str] = (),
     keeper: Keeper | None = None,
 ) -> History:
     """Train the model's parameters that require gradients with Adam, and leave it with the best epoch's weights.
@@ -56,6 +88,8 @@ def fit(
         schedule: how long and how fast.
         validate: gives a score, higher is better, after each epoch; without it the last epoch is the best.
         progress: told of each epoch, not of those of an earlier process.
+        along: names of parameters that ``batches`` or ``loss`` change, not the optimizer; they are kept with those that
+            are trained, and end as they were in the best epoch.
         keeper: where the training is kept; by default the enclosing
             :func:`~ckd_plugins.teachers.keeping.kept_in`'s, or nowhere.
 
@@ -64,7 +98,7 @@ def fit(
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=schedule.learning_rate, fused=True)
-    at = FitState(model, optimizer, [p.detach().clone() for p in parameters], done=schedule.epochs < 1)
+    at = FitState(model, optimizer, frozenset(along), done=schedule.epochs < 1)
     keeper = keeper or active_keeper()
     slot = keeper.slot(schedule.stage) if keeper is not None and not at.done else None
     _take_up(at, slot, schedule)
@@ -80,6 +114,11 @@ def fit(
             value = loss(batch)
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(value)
+            if schedule.clip is not None:
+                nn.utils.clip_grad_norm_(parameters, schedule.clip)
+            at.step += 1
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.rate(at.step, time.perf_counter() - begin)
             optimizer.step()
             at.total, at.count = at.total + value.item() * len(batch.row), at.count + len(batch.row)
             at.batch += 1
@@ -98,7 +137,7 @@ def fit(
         if progress is not None:
             progress(at.history.epochs[-1])
     with torch.no_grad():
-        for parameter, kept in zip(parameters, at.best, strict=True):
+        for parameter, kept in zip(at.moving.values(), at.best, strict=True):
             parameter.copy_(kept)
     return at.history
 
@@ -117,7 +156,7 @@ def _close_epoch(at: FitState, schedule: Schedule, loss: float, score: float | N
     history.epochs.append(Epoch(schedule.stage, number, schedule.epochs, loss, score, at.seconds))
     if score is None or not history.best or score > (history.valid or 0.0):
         history.best = number
-        at.best = [p.detach().clone() for p in at.trained.values()]
+        at.best = at.values()
     if late:
         history.stopped = "seconds"
     elif schedule.patience is not None and number - history.best >= schedule.patience:

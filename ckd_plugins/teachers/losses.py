@@ -6,7 +6,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["cosine_cross_entropy", "in_batch_contrastive"]
+__all__ = ["alignment", "cosine_cross_entropy", "in_batch_contrastive"]
+
+
+def alignment(left: Tensor, right: Tensor, temperature: float) -> Tensor:
+    r"""Return how badly two views of the same items find each other among all items of a batch.
+
+    .. math::
+        \ell = -\frac{1}{2n}\sum_j \Big(\log \frac{e^{\cos(l_j, r_j)/\tau}}{\sum_{j'} e^{\cos(l_j, r_{j'})/\tau}}
+            + \log \frac{e^{\cos(l_j, r_j)/\tau}}{\sum_{j'} e^{\cos(l_{j'}, r_j)/\tau}}\Big)
+
+    The symmetric loss of CLIP (Radford et al., ICML 2021, figure 3); 0 for no items.
+
+    Args:
+        left: ``[n, d]``.
+        right: ``[n, d]``.
+        temperature: divides the cosines.
+    """
+    logits = (F.normalize(left, dim=-1) / temperature) @ F.normalize(right, dim=-1).T
+    itself = torch.arange(len(left), device=left.device)
+    both = F.cross_entropy(logits, itself, reduction="sum") + F.cross_entropy(logits.T, itself, reduction="sum")
+    return both / max(1, 2 * len(left))
 
 
 def cosine_cross_entropy(states: Tensor, items: Tensor, target: Tensor, temperature: float) -> Tensor:

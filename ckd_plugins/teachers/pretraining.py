@@ -1,15 +1,34 @@
-"""A batch of several domains' windows, with the items that occur in it numbered anew."""
+"""Several domains as one: their sequences, and a batch of them with the items that occur in it numbered anew."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ckd_plugins.domains.domain import Domain
 from ckd_plugins.teachers.windows import Batch, Windows
 
-__all__ = ["InBatch", "in_batch"]
+__all__ = ["InBatch", "in_batch", "joined"]
+
+Int64 = npt.NDArray[np.int64]
+
+
+def joined(domains: Sequence[Domain]) -> tuple[Int64, Int64, str]:
+    """Return the users' sequences of several domains, one after the other.
+
+    Returns:
+        ``[U + 1]`` bounds of each user's part, ``[N]`` item indices, of which a domain's begin where the one before
+        ends, and what messages call them all.
+    """
+    shift = np.cumsum([0, *(d.n_items for d in domains)])
+    flat = np.concatenate([d.sequence.astype(np.int64) + s for d, s in zip(domains, shift, strict=False)])
+    lengths = np.concatenate([np.diff(d.offsets) for d in domains])
+    return np.concatenate([[0], np.cumsum(lengths)]), flat, ", ".join(d.name for d in domains)
 
 
 @dataclass(frozen=True)

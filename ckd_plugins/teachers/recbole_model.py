@@ -247,7 +247,9 @@ class RecBoleModel(ListTeacher):
             data = {name: arrays[f"domain.{name}"].numpy() for name in ("offsets", "sequence", "valid")}
             users = tuple(config["users"])
             nobody = np.full(len(users), -1)
-            teacher.domain = Domain(config["domain"], items, (None,) * len(items), users, test=nobody, **data)
+            teacher.domain = Domain(
+                config["domain"], items, (None,) * len(items), users, test=nobody, attributes={}, **data
+            )
             teacher._weights = _below(arrays, "model.")
             lists = _below(arrays, "lists.")
             teacher._lists = UserLists(**{name: a.numpy() for name, a in lists.items()}) if lists else None

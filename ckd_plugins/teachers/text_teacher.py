@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,16 +17,16 @@ from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.encoders.base import TextEncoder
 from ckd_plugins.domains.instances import Instances
 from ckd_plugins.errors import DataError, TeacherError
-from ckd_plugins.teachers import storage
-from ckd_plugins.teachers.base import Teacher
-from ckd_plugins.teachers.features import text_features
+from ckd_plugins.teachers.features import padded, text_features
 from ckd_plugins.teachers.fitting import Schedule, fit
 from ckd_plugins.teachers.history import History, Progress
-from ckd_plugins.teachers.keeping import watched
 from ckd_plugins.teachers.losses import cosine_cross_entropy
-from ckd_plugins.teachers.nets.sequence import SequenceModel
+from ckd_plugins.teachers.nets.sequence import SequenceModel, Shape
+from ckd_plugins.teachers.network_teacher import NetworkTeacher
+from ckd_plugins.teachers.pretraining import joined
 from ckd_plugins.teachers.ranking import ndcg, target_ranks
-from ckd_plugins.teachers.windows import Batch, Windows, next_item_windows, prefix_windows
+from ckd_plugins.teachers.seeding import seeded
+from ckd_plugins.teachers.windows import Batch, Windows, next_item_windows, only_known, prefix_windows
 
 __all__ = ["TextTeacher"]
 
@@ -39,7 +37,7 @@ _ENCODED = 1 << 14  # positions in one forward pass without gradients
 
 
 @dataclass(kw_only=True, eq=False)
-class TextTeacher(Teacher):
+class TextTeacher(NetworkTeacher):
     """A sequential recommender over item texts, with cosine scores.
 
     Training reads one window a user and uses the state after every prefix. The published recipes of UniSRec and VQ-Rec
@@ -81,11 +79,6 @@ class TextTeacher(Teacher):
     seed: int = 2020
     device: str = "cpu"
 
-    domain: str | None = field(init=False, default=None)
-    """Name of the domain it was fine-tuned on."""
-    pretrained_on: tuple[str, ...] = field(init=False, default=())
-    """Names of the domains it was pre-trained on."""
-    _items: tuple[str, ...] = field(init=False, default=(), repr=False)
     _start: dict[str, Tensor] | None = field(init=False, default=None, repr=False)
     _model: SequenceModel | None = field(init=False, default=None, repr=False)
     _table: Tensor | None = field(init=False, default=None, repr=False)
@@ -96,9 +89,9 @@ class TextTeacher(Teacher):
     def _network(self, inputs: Tensor, *, catalogue: bool) -> SequenceModel:
         """Return a new network; ``catalogue``: for the items of ``inputs``, not only for what carries over."""
 
-    @abstractmethod
-    def _inputs(self, texts: Float32, *, pretraining: bool) -> Tensor:
-        """Return what item vectors are made from, given text vectors ``[n, dim]`` of the items (no padding row)."""
+    def _inputs(self, content: Float32, *, pretraining: bool) -> Tensor:
+        """Return what item vectors are made from, given the items' :meth:`_content` ``[n, dim]`` (no padding row)."""
+        return padded(content)
 
     @abstractmethod
     def _pretrain_loss(self, model: SequenceModel, inputs: Tensor, batch: Batch, windows: Windows) -> Tensor:
@@ -110,13 +103,11 @@ class TextTeacher(Teacher):
         """See :meth:`Teacher.pretrain`; negatives are the batch's other targets, of all domains."""
         if not domains:
             raise DataError(f"teacher {self.name!r}: no domains to pre-train on; name at least one")
-        texts = np.concatenate([self._texts(d) for d in domains])
-        shift = np.cumsum([0, *(d.n_items for d in domains)])
-        flat = np.concatenate([d.sequence + 1 + s for d, s in zip(domains, shift, strict=False)]).astype(np.int64)
-        lengths = np.concatenate([np.diff(d.offsets) for d in domains])
-        windows = self._windows(np.concatenate([[0], np.cumsum(lengths)]), flat, ", ".join(d.name for d in domains))
-        with self._seeded() as rng:
-            inputs = self._inputs(texts, pretraining=True).to(self.device)
+        content = self._content(domains)
+        offsets, flat, where = joined(domains)
+        windows = self._windows(offsets, flat + 1, where)
+        with seeded(self.seed, self.device) as rng:
+            inputs = self._inputs(content, pretraining=True).to(self.device)
             model = self._network(inputs, catalogue=False).to(self.device)
             if self._start is not None:
                 model.load_state_dict(self._start, strict=False)
@@ -133,13 +124,13 @@ class TextTeacher(Teacher):
 
     def finetune(self, domain: Domain, *, progress: Progress | None = None) -> History:
         """See :meth:`Teacher.finetune`; cross entropy over all items of the domain."""
-        texts = self._texts(domain)
+        content = self._content([domain])
         if not (domain.valid >= 0).any():
             domain = domain.hold_last_out()
         windows = self._windows(domain.offsets, domain.sequence.astype(np.int64) + 1, domain.name)
         held_out = domain.valid_instances(self.max_length)
-        with self._seeded() as rng:
-            inputs = self._inputs(texts, pretraining=False).to(self.device)
+        with seeded(self.seed, self.device) as rng:
+            inputs = self._inputs(content, pretraining=False).to(self.device)
             model = self._network(inputs, catalogue=True).to(self.device)
             if self._start is not None:
                 model.load_state_dict(self._start, strict=False)
@@ -172,12 +163,17 @@ class TextTeacher(Teacher):
         self._table = None
         return history
 
-    def _texts(self, domain: Domain) -> Float32:
+    def _content(self, domains: Sequence[Domain]) -> Float32:
+        """What is known of the domains' items, one after another: text vectors; a subclass may add to them."""
+        encoder = self._text_encoder()
+        return np.concatenate([text_features(d, encoder, self.cache_dir, size=self.text_size) for d in domains])
+
+    def _text_encoder(self) -> TextEncoder:
         if self.encoder is None:
             from ckd_plugins.domains.encoders.minilm import MiniLM
 
             self.encoder = MiniLM(device=self.device)
-        return text_features(domain, self.encoder, self.cache_dir, size=self.text_size)
+        return self.encoder
 
     def _windows(self, offsets: Int64, flat: Int64, where: str) -> Windows:
         windows = next_item_windows(offsets, flat, self.max_length, all_positions=self.all_positions)
@@ -192,26 +188,16 @@ class TextTeacher(Teacher):
         states = model.states(F.embedding(items, table))
         return states[torch.from_numpy(batch.row), torch.from_numpy(batch.column)]
 
-    @contextmanager
-    def _seeded(self) -> Iterator[np.random.Generator]:
-        """Seed torch for the time being, and give a generator for the order of batches."""
-        devices = [self.device] if self.device.startswith("cuda") else []
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(self.seed)
-            with watched(np.random.default_rng(self.seed)) as generator:
-                yield generator
+    def _shape(self, encoder: Literal["transformer", "gru"] = "transformer") -> Shape:
+        """The sequence encoder's sizes, which are options of every concrete teacher, by their names."""
+        sizes = {f.name: getattr(self, f.name) for f in fields(Shape) if f.name != "encoder"}
+        return Shape(encoder, **sizes)
 
     # Answers.
 
     def item_factors(self, domain: Domain) -> Float32:
         """See :meth:`Teacher.item_factors`; vectors of length 1."""
-        rows = self._known(domain.items)
-        if (rows == 0).any():
-            unknown = domain.items[int(np.argmin(rows))]
-            raise TeacherError(
-                f"teacher {self.name!r} was fine-tuned on {self.domain!r} and does not know item {unknown!r} of "
-                f"{domain.name!r}; fine-tune it on that domain"
-            )
+        rows = self._places_of(domain) + 1
         return F.normalize(self._vectors()[torch.from_numpy(rows)], dim=-1).cpu().numpy()
 
     def encode(self, instances: Instances, rows: npt.ArrayLike | None = None) -> Float32:
@@ -237,21 +223,9 @@ class TextTeacher(Teacher):
 
     def _renumbered(self, instances: Instances) -> tuple[Int64, Int64, Int64]:
         """The histories in this teacher's numbering, cut to its length, without the items that it does not know."""
-        flat = self._known(instances.items)[instances.flat]
-        start, stop = np.maximum(instances.start, instances.stop - self.max_length), instances.stop
-        known = flat > 0
-        if known.all():
-            return flat, start, stop
-        before = np.concatenate([[0], np.cumsum(known)])
-        return flat[known], before[start], before[stop]
-
-    def _known(self, items: tuple[str, ...]) -> Int64:
-        """Each token's row in the catalogue, from 1; 0 where it is unknown."""
-        self._finetuned()
-        if items == self._items:
-            return np.arange(1, len(items) + 1)
-        row = {token: i for i, token in enumerate(self._items, start=1)}
-        return np.fromiter((row.get(token, 0) for token in items), dtype=np.int64, count=len(items))
+        flat = self._places(instances.items)[instances.flat] + 1
+        start = np.maximum(instances.start, instances.stop - self.max_length)
+        return only_known(flat, start, instances.stop, flat > 0)
 
     def _vectors(self) -> Tensor:
         """The catalogue's vectors ``[n + 1, d]``, made once."""
@@ -268,40 +242,11 @@ class TextTeacher(Teacher):
     # On disk.
 
     @property
-    def digest(self) -> str:
-        """See :meth:`Teacher.digest`."""
-        return storage.weights_digest(self._config(), self._weights())
-
-    @property
     def parameters(self) -> int:
         """See :meth:`Teacher.parameters`; the language model is not counted, as its vectors are made once."""
         return sum(tensor.numel() for tensor in self._weights().values())
 
-    def save(self, folder: str | Path) -> None:
-        """See :meth:`Teacher.save`."""
-        storage.write(folder, self._config(), self._weights())
-
-    @classmethod
-    def load(cls, folder: str | Path, *, encoder: TextEncoder | None = None, **options: Any) -> Self:
-        """See :meth:`Teacher.load`.
-
-        Args:
-            folder: what :meth:`save` wrote.
-            encoder: the language model, needed to train further only.
-            options: settings to change for further training, such as ``finetune_epochs``.
-        """
-        config, weights = storage.read(folder, cls.name)
-        try:
-            teacher = cls(encoder=encoder, **{**config["options"], **options})
-            teacher._restore(config, weights)
-        except (KeyError, TypeError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise TeacherError(f"{folder} does not fit this {cls.name!r} ({reason}); train it again") from error
-        return teacher
-
     def _restore(self, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
-        self.domain, self._items = config["domain"], tuple(config["items"])
-        self.pretrained_on = tuple(config["pretrained_on"])
         if self.domain is None:
             self._start = weights or None
             return
@@ -316,17 +261,3 @@ class TextTeacher(Teacher):
 
     def _weights(self) -> dict[str, Tensor]:
         return dict(self._model.state_dict()) if self._model is not None else dict(self._start or {})
-
-    def _config(self) -> dict[str, Any]:
-        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in _LOCAL}
-        return {
-            "teacher": self.name,
-            "options": kept,
-            "domain": self.domain,
-            "pretrained_on": list(self.pretrained_on),
-            "items": list(self._items),
-        }
-
-
-_LOCAL = ("encoder", "cache_dir", "device")
-"""Options that belong to a machine, not to a teacher."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.teachers.augment import drop_items
+from ckd_plugins.teachers.features import padded
 from ckd_plugins.teachers.history import History, Progress
 from ckd_plugins.teachers.losses import in_batch_contrastive
 from ckd_plugins.teachers.nets.adaptor import MoEAdaptor
@@ -113,8 +114,7 @@ class UniSRec(TextTeacher):
             word_drop: for each domain ``float32 [n_items, dim]``, vectors of the texts with words left out at random.
         """
         if word_drop is not None:
-            stacked = np.concatenate([np.zeros_like(word_drop[0][:1]), *word_drop])
-            self._word_drop = torch.from_numpy(stacked).to(self.device)
+            self._word_drop = padded(np.concatenate(word_drop)).to(self.device)
         try:
             return super().pretrain(domains, progress=progress)
         finally:
@@ -144,23 +144,9 @@ class UniSRec(TextTeacher):
     def _contrast(self, anchors: Tensor, positives: Tensor, target: Tensor) -> Tensor:
         return in_batch_contrastive(anchors, positives, target, self.temperature, published=self.published_negatives)
 
-    def _inputs(self, texts: Float32, *, pretraining: bool) -> Tensor:
-        return torch.from_numpy(np.concatenate([np.zeros_like(texts[:1]), texts]))
-
     def _network(self, inputs: Tensor, *, catalogue: bool) -> UniSRecModel:
-        shape = Shape(
-            "transformer",
-            self.hidden_size,
-            self.n_layers,
-            self.n_heads,
-            self.inner_size,
-            self.max_length,
-            self.dropout,
-            self.attention_dropout,
-            self.projection,
-        )
         adaptor = (inputs.shape[1], self.n_experts, self.adaptor_dropout)
-        return UniSRecModel(shape, adaptor, inputs if catalogue else None, transductive=self.transductive)
+        return UniSRecModel(self._shape(), adaptor, inputs if catalogue else None, transductive=self.transductive)
 
     def _empty(self, weights: dict[str, Tensor]) -> UniSRecModel:
         return self._network(weights["plm_embedding.weight"], catalogue=True)

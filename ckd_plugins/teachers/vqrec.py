@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ckd_plugins.errors import ConfigError
+from ckd_plugins.teachers.features import padded
 from ckd_plugins.teachers.losses import in_batch_contrastive
 from ckd_plugins.teachers.nets.sequence import SequenceModel, Shape
 from ckd_plugins.teachers.pretraining import in_batch
@@ -102,21 +103,10 @@ class VQRec(TextTeacher):
                 raise ConfigError(f"vqrec: digits {self.digits} must divide the text vectors' size {texts.shape[1]}")
             self._codebook = fit_codebook(texts, self.digits, self.code_size, rotations=self.rotations, seed=self.seed)
         codes = self._codebook.codes(texts) + 1 + np.arange(self.digits) * (self._codebook.centroids.shape[1] + 1)
-        return torch.from_numpy(np.concatenate([np.zeros_like(codes[:1]), codes]))
+        return padded(codes)
 
     def _network(self, inputs: Tensor, *, catalogue: bool) -> VQRecModel:
-        shape = Shape(
-            self.sequence_encoder,
-            self.hidden_size,
-            self.n_layers,
-            self.n_heads,
-            self.inner_size,
-            self.max_length,
-            self.dropout,
-            self.attention_dropout,
-            self.projection,
-        )
-        return VQRecModel(shape, self._fitted(), inputs if catalogue else None)
+        return VQRecModel(self._shape(self.sequence_encoder), self._fitted(), inputs if catalogue else None)
 
     def _pretrain_loss(self, model: SequenceModel, inputs: Tensor, batch: Batch, windows: Windows) -> Tensor:
         seen = in_batch(batch, windows, self.device)

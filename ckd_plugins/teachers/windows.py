@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Batch", "Windows", "next_item_windows", "prefix_windows"]
+__all__ = ["Batch", "Windows", "next_item_windows", "only_known", "prefix_windows"]
 
 Int64 = npt.NDArray[np.int64]
 
@@ -115,3 +115,18 @@ def prefix_windows(flat: Int64, start: Int64, stop: Int64) -> tuple[Windows, Int
     window = np.full(len(start), -1, dtype=np.int64)
     window[filled] = inverse
     return Windows(flat, starts, stops, starts), window
+
+
+def only_known(flat: Int64, start: Int64, stop: Int64, known: npt.NDArray[np.bool_]) -> tuple[Int64, Int64, Int64]:
+    """Return a long array without what is not known, and the bounds of its parts in it.
+
+    Args:
+        flat: ``[N]``.
+        start: first position of each part.
+        stop: one past its last position.
+        known: ``[N]``, which positions to keep.
+    """
+    if known.all():
+        return flat, start, stop
+    before = np.concatenate([[0], np.cumsum(known)])
+    return flat[known], before[start], before[stop]

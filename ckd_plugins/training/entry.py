@@ -116,7 +116,7 @@ def check_run(
     if not config.teachers:
         return
     check_cache(config.cache_dir)
-    texts = any(item_texts(dataset, item_field, config.text.fields).values())
+    texts = any(item_texts(dataset, item_field, config.text.fields).joined.values())
     check_teachers(config, registry, texts, dataset.name)
     for name in config.pretrain_domains:
         other = find_dataset(name, data_path)

@@ -25,6 +25,7 @@ from ckd_plugins.training.material import Material, gather
 from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.run import Run, write_json
+from ckd_plugins.training.soft_targets import soft_targets
 from ckd_plugins.training.student import choose_reader, make_student
 from ckd_plugins.training.subscribe import Subscription
 from ckd_plugins.training.teaching import Taught, read_pretraining, teach
@@ -83,10 +84,15 @@ def fit(
                     for component in config.teachers
                 ]
             signals = [t.signal for t in taught]
+            soft = None
+            if config.integrates_once:
+                with seconds("targets"):
+                    soft = soft_targets(taught, material, config, registry, reporter)
             sampler = order_rows(student, splits, material, signals, config, host, registry)
             if reader is not None:
+                size = rows_a_batch(splits.train)
                 handle, objective = make_student(
-                    student, reader, signals, material, config, registry, seed, rows_a_batch(splits.train), subscription
+                    student, reader, signals, material, config, registry, seed, size, subscription, soft
                 )
         advance = stack.enter_context(reporter.task(_title(run), int(host["epochs"])))
         watcher = Watcher(run, registry, handle, sampler, objective, advance)

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ckd_plugins.domains.atomic import read_texts
-from ckd_plugins.domains.domain import Domain
+from ckd_plugins.domains.atomic import ItemTexts, read_texts
+from ckd_plugins.domains.domain import Domain, align
 from ckd_plugins.domains.instances import Instances
 from ckd_plugins.domains.keys import token_hashes
 from ckd_plugins.errors import DataError
@@ -62,9 +62,9 @@ class Material:
 
     @cached_property
     def text_hash(self) -> str:
-        """Digest of the items' texts."""
-        pairs = sorted(zip(self.domain.items, self.domain.text, strict=True))
-        return blake2b(repr(pairs).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+        """Digest of the items' texts and of the parts that they are made of."""
+        rows = sorted(zip(self.domain.items, self.domain.text, self.domain.described(), strict=True))
+        return blake2b(repr(rows).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
     def evaluation_instances(self, before: Literal["valid", "test"] = "test") -> Instances:
         """One row a domain user: the history before its test target (train sequence, then the validation target).
@@ -86,7 +86,7 @@ def _digest(*columns: NDArray[np.uint64]) -> str:
     return blake2b(np.ascontiguousarray(table).tobytes(), digest_size=12).hexdigest()
 
 
-def item_texts(dataset: DatasetPath, item_field: str, fields: Sequence[str] | None) -> dict[str, str | None]:
+def item_texts(dataset: DatasetPath, item_field: str, fields: Sequence[str] | None) -> ItemTexts:
     """Texts of a dataset's items by token, from those of the wanted columns that its ``.item`` file has.
 
     Raises:
@@ -95,7 +95,7 @@ def item_texts(dataset: DatasetPath, item_field: str, fields: Sequence[str] | No
     columns = dataset.columns("item")
     present = None if fields is None else [f for f in fields if f in columns]
     if not columns or present == []:
-        return {}
+        return ItemTexts({}, {})
     return read_texts(dataset.folder / f"{dataset.name}.item", item_field, present)
 
 
@@ -119,12 +119,13 @@ def gather(splits: Splits, config: Any, dataset: DatasetPath, fields: Sequence[s
     domain = Domain(
         name=dataset.name,
         items=items,
-        text=tuple(texts.get(token) for token in items),
+        text=tuple(texts.joined.get(token) for token in items),
         users=tuple(users[u] for u in rows.users),
         offsets=rows.offsets,
         sequence=rows.flat[:n] - 1,
         valid=np.where(valid > 0, valid - 1, -1),
         test=np.full(len(rows.users), -1),
+        attributes=align(texts.attributes, items),
     )
     target = np.maximum(rows.target - 1, 0)  # by-user rows of users without a sequence have none, and no history
     user_row = np.full(len(users), -1, np.int64)

@@ -22,8 +22,6 @@ from ckd_plugins.training.material import Material
 
 __all__ = ["check_order", "order_rows"]
 
-_CHUNK = 1024
-
 
 def check_order(model: Any, material: Material, config: CkdConfig) -> None:
     """Find out before teachers are trained whether a curriculum applies.
@@ -119,29 +117,23 @@ def _teachers_view(
     material: Material, signals: Sequence[Signal]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Mean confidence in each row's target among the whole catalogue, and mean divergence between teachers."""
-    from ckd_plugins.distillation.integrators.measures import consistency
+    from ckd_plugins.distillation.integrators.measures import confidence, consistency
+    from ckd_plugins.distillation.numerics import masked_log_softmax
+    from ckd_plugins.distillation.reading import over_catalogue
 
-    items = torch.arange(1, len(material.tokens))
     targets = torch.from_numpy(material.instances.target).long()
     confident = np.full(len(targets), np.nan)
     disputed = np.full(len(targets), np.nan)
-    for begin in range(0, len(targets), _CHUNK):
-        rows = torch.arange(begin, min(begin + _CHUNK, len(targets)))
-        logits = torch.stack([_log_scores(s, rows, items) for s in signals])
-        known = torch.stack([s.known(rows) for s in signals])
-        share = logits.softmax(dim=-1)
+    for rows, reading in over_catalogue(signals, targets + 1, len(material.tokens)):
+        known, log_share = reading.known, masked_log_softmax(reading.logits, reading.mask)
+        share = log_share.exp()
         count = known.sum(dim=0)
         some = (count > 0).numpy()
-        own = share.gather(-1, targets[rows].expand(len(signals), -1)[..., None])[..., 0]
+        own = confidence(share, log_share, known, reading.target, reading.mask)
         at = rows.numpy()
-        confident[at[some]] = ((own * known).sum(dim=0) / count)[some].double().numpy()
+        confident[at[some]] = (own.sum(dim=0) / count)[some].double().numpy()
         two = (count > 1).numpy()
         if two.any():
             agreed = consistency(share, known)
             disputed[at[two]] = 1 - ((agreed * known).sum(dim=0) / count)[two].double().numpy()
     return confident, disputed if len(signals) > 1 else None
-
-
-def _log_scores(signal: Signal, rows: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
-    scores = signal.scores(rows, items) / signal.temperature
-    return scores.masked_fill(~signal.known_items(items, rows), -1e30)

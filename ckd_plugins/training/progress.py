@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Advance", "Console", "Reporter", "Silent"]
+__all__ = ["Advance", "Console", "Reporter", "Silent", "heard"]
 
 Advance = Callable[[float, str], None]
 """``advance(done, note)``: how many units are done by now, parts of one too, and a word on how it goes."""
@@ -102,3 +103,29 @@ class Console:
                 yield self._display
             finally:
                 self._display = None
+
+
+@contextlib.contextmanager
+def heard(reporter: Reporter) -> Iterator[None]:
+    """Show what this package logs while a block runs.
+
+    A run's log file takes the place of the handler that would print warnings otherwise, so that what a teacher has to
+    say of its data, items without an image for one, would be read by nobody.
+    """
+    handler, log = _Saying(reporter), logging.getLogger("ckd_plugins")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+class _Saying(logging.Handler):
+    """Gives records to a reporter, a line each."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__(logging.INFO)
+        self._reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._reporter.say(record.getMessage())

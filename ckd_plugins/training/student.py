@@ -9,6 +9,8 @@ import torch
 
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.distillation.objective import Objective
+from ckd_plugins.distillation.soft_objective import SoftObjective
+from ckd_plugins.distillation.soft_targets import SoftTargets
 from ckd_plugins.errors import ConfigError, StudentError
 from ckd_plugins.host.data import ROW_FIELD, Splits
 from ckd_plugins.registry import Registry
@@ -83,7 +85,8 @@ def make_student(
     seed: int,
     batch_size: int,
     subscription: Subscription | None = None,
-) -> tuple[Handle, Objective]:
+    soft: SoftTargets | None = None,
+) -> tuple[Handle, Objective | SoftObjective]:
     """Attach the objective of a config to a model instance.
 
     Args:
@@ -96,17 +99,21 @@ def make_student(
         seed: of what is random in the candidates.
         batch_size: rows of a batch that are distilled, at most.
         subscription: the student's record.
+        soft: what the teachers hold of every row, where they were integrated before.
     """
-    candidates = _limited(config.candidates, reader, batch_size).build(registry, "candidates", seed=seed)
-    popularity = torch.from_numpy(material.popularity)
-    candidates.bind(len(popularity), popularity)
-    objective = Objective(
-        signals,
-        candidates,
-        config.integrator.build(registry, "integrator"),
-        config.loss.build(registry, "loss", tau=config.temperature),
-        weight=config.weight,
-    )
+    loss = config.loss.build(registry, "loss", tau=config.temperature)
+    objective: Objective | SoftObjective
+    if soft is not None:
+        names, over = [signal.name for signal in signals], config.targets.over
+        over = over or ("catalogue" if reader.softmax else "list")
+        n_items = len(material.tokens)
+        objective = SoftObjective(soft, names, loss, n_items=n_items, over=over, weight=config.weight)
+    else:
+        candidates = _limited(config.candidates, reader, batch_size).build(registry, "candidates", seed=seed)
+        popularity = torch.from_numpy(material.popularity)
+        candidates.bind(len(popularity), popularity)
+        integrator = config.integrator.build(registry, "integrator")
+        objective = Objective(signals, candidates, integrator, loss, weight=config.weight)
     objective.to(next(model.parameters()).device)
     rows = row_source(model, material, subscription)
     return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows), objective

@@ -42,6 +42,13 @@ def test_chosen_fields_and_order(tmp_path: Path) -> None:
     assert [domain.items[i] for i in domain.sequence] == ["a", "b", "NA"]
 
 
+def test_text_columns_are_kept_apart_too(tmp_path: Path) -> None:
+    """Cleaned as in the joined text, in the order of the fields, without the stops that join them."""
+    domain = read_atomic(write(tmp_path), text_fields=("genre", "title"))
+    assert list(domain.attributes.items()) == [("genre", ("x", "", "y", "")), ("title", ("The A", "", "C", ""))]
+    assert domain.described()[0] == (("genre", "x"), ("title", "The A"))
+
+
 def test_without_an_item_file_there_are_no_texts(tmp_path: Path) -> None:
     """Teachers that read histories only need no item file."""
     assert set(read_atomic(write(tmp_path, item=None)).text) == {None}

@@ -109,8 +109,28 @@ def test_arrays_that_disagree_are_refused() -> None:
         "test": np.array([-1]),
     }
     Domain(**good)
-    for change in ({"text": ()}, {"offsets": np.array([0])}, {"offsets": np.array([0, 2])}, {"test": np.array([])}):
+    for change in (
+        {"text": ()},
+        {"offsets": np.array([0])},
+        {"offsets": np.array([0, 2])},
+        {"test": np.array([])},
+        {"attributes": {"title": ()}},
+    ):
         with pytest.raises(ValueError, match="domain 'd'"):
             Domain(**{**good, **change})
     with pytest.raises(ValueError, match="not both"):
         Domain.from_interactions("d", ["u"], ["a"], test={}, leave_one_out=True)
+
+
+def test_attributes_stand_beside_the_joined_text() -> None:
+    """A teacher that reads attributes needs them in the catalogue's order, and the text where there are none."""
+    texts = {"a": "Red. Acme.", "b": None, "c": "Hat."}
+    plain = Domain.from_interactions("d", ["u"], ["e"], texts=texts)
+    assert plain.attributes == {}
+    assert plain.described() == [(("text", "Red. Acme."),), (), (("text", "Hat."),), ()]
+    attributes = {"title": {"a": "Red", "b": "Lost"}, "brand": {"a": "Acme"}, "size": {"x": "9"}, "made": {}}
+    domain = Domain.from_interactions("d", ["u"], ["e"], texts=texts, attributes=attributes)
+    assert domain.attributes == {"title": ("Red", "Lost", "", ""), "brand": ("Acme", "", "", "")}
+    # An item without a text has no attributes either: masks follow the text.
+    assert domain.described() == [(("title", "Red"), ("brand", "Acme")), (), (("text", "Hat."),), ()]
+    assert domain.hold_last_out().attributes == domain.attributes

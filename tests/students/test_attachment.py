@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from ckd_plugins.errors import StudentError
+from ckd_plugins.host.speed.softmax import defer_logits
 from ckd_plugins.host.trainer import build_trainer
 from ckd_plugins.host.zoo import model_class
 from ckd_plugins.students import UserRows, attach, choose_reader
@@ -305,3 +307,56 @@ def test_attaching_wrongly_says_so(case, push):
         attach(bpr.rebuilt(), push(), reader)
     with pytest.raises(StudentError, match="can be a teacher"):
         attach(pop.model, push(), reader)
+
+
+class Listed:
+    """An objective that the own softmax may take along; ``agrees`` says whether it is then the one that is read."""
+
+    weight = 1.0
+
+    def __init__(self, agrees: bool) -> None:
+        self.agrees, self.asked, self.taken_batches = agrees, 0, 0
+
+    def listed(self, rows):
+        self.asked += 1
+        ids = torch.ones(len(rows), 1, dtype=torch.long)
+        return SimpleNamespace(ids=ids), torch.full((len(rows), 1), 1 / len(rows))
+
+    def taken(self, batch, loss):
+        self.taken_batches += 1
+        return SimpleNamespace(loss=torch.zeros(()), terms={})
+
+    def __call__(self, rows, targets, read):
+        scores = read(torch.arange(read._reader._n_items))
+        loss = -torch.log_softmax(scores, dim=1)[:, 1].mean()
+        return SimpleNamespace(loss=loss if self.agrees else loss + 1, terms={})
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_a_softmax_that_is_not_the_readers_is_not_shared(case, agrees):
+    """A model with a second softmax of the batch's size would be distilled through the wrong scores, unseen."""
+    case = case("SASRec", **SMALL)
+    model, batch = case.model, case.batch()
+    model.eval()
+    plain = float(model.calculate_loss(batch))
+    defer_logits(model, case.splits.dataset.item_num)
+    objective = Listed(agrees)
+    with attach(model, objective, choose_reader(model, case.probe())) as handle:
+        losses = [float(model.calculate_loss(batch)) for _ in range(2)]
+        terms = handle.pop_terms()
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert terms["own_loss"] == pytest.approx(plain, rel=1e-5)
+    assert terms["distillation_loss"] == pytest.approx(losses[0] - plain, rel=1e-4)
+    assert (objective.asked, objective.taken_batches) == ((2, 2) if agrees else (1, 1))
+
+
+def test_where_nothing_takes_the_targets_the_scores_are_read(case):
+    """Without the deferred product (a GPU, ckd.speed.softmax off) the distillation would silently be nothing."""
+    case = case("SASRec", **SMALL)
+    model, batch = case.model, case.batch()
+    objective = Listed(True)
+    with attach(model, objective, choose_reader(model, case.probe())) as handle:
+        model.calculate_loss(batch)
+        assert handle.pop_terms()["distillation_loss"] > 0
+        model.calculate_loss(batch)
+    assert (objective.asked, objective.taken_batches) == (1, 0)

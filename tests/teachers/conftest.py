@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +41,16 @@ def walks(name: str = "walks", users: int = 240, seed: int = 0, *, missing: int 
     texts: dict[str, str | None] = {t: f"cluster{t.split('-')[1]} step{t.split('-')[2]}" for t in tokens}
     texts.update(dict.fromkeys(tokens[:missing]))
     return Domain.from_interactions(name, rows, items, texts=texts, leave_one_out=True)
+
+
+def pictures(path: Path, *domains: Domain, share: float = 1.0, dim: int = 12) -> Path:
+    """Image vectors for a share of the domains' items: which cluster an item is of, and noise."""
+    rng = np.random.default_rng(5)
+    tokens = [t for d in domains for t in d.items if rng.random() < share]
+    looks = np.random.default_rng(6).standard_normal((CLUSTERS, dim))
+    seen = np.array([looks[int(t.split("-")[1])] for t in tokens]) + 0.1 * rng.standard_normal((len(tokens), dim))
+    np.savez(path, tokens=np.array(tokens), vectors=seen.astype(np.float32))
+    return path
 
 
 @pytest.fixture(scope="session")

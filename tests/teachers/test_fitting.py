@@ -85,3 +85,36 @@ def test_no_epochs_leave_the_model_alone() -> None:
     model = Point()
     history = fit(model, batches, model.loss, Schedule("finetune", 0, 0.1), validate=lambda: 1.0)
     assert (history.best, history.valid, history.seconds, model.x.item()) == (0, None, 0.0, 0.0)
+
+
+def test_the_learning_rate_rises_and_falls_along_lines() -> None:
+    """A warm-up that starts at full speed, or a decay that ends too soon, shows in no error."""
+    schedule = Schedule("finetune", 1, 1.0, warmup=4, steps=14)
+    assert [schedule.rate(s, 0.0) for s in range(1, 6)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert [round(schedule.rate(s, 0.0), 6) for s in (6, 10, 14)] == [0.9, 0.5, 0.1]
+    assert schedule.rate(15, 0.0) == schedule.rate(99, 0.0) == 0.0
+    assert Schedule("finetune", 1, 1.0).rate(10**6, 1e9) == 1.0
+    assert Schedule("finetune", 1, 1.0, warmup=4).rate(10**6, 1e9) == 1.0
+
+
+def test_a_limit_of_time_hastens_the_decay() -> None:
+    """Training that time ends would end at full speed, where its weights are worst."""
+    schedule = Schedule("finetune", 1, 1.0, steps=100, max_seconds=10.0)
+    assert schedule.rate(1, 5.0) == 0.5
+    assert schedule.rate(61, 5.0) == pytest.approx(0.4)
+    assert schedule.rate(1, 11.0) == 0.0
+
+
+def test_fit_uses_the_rate_and_the_clip() -> None:
+    """A schedule beside the optimizer changes nothing."""
+    moved = []
+    for schedule in (Schedule("finetune", 1, 0.05), Schedule("finetune", 1, 0.05, warmup=10)):
+        model = Point()
+        fit(model, batches, model.loss, schedule)
+        moved.append(model.x.item())
+    assert moved[0] == pytest.approx(0.1, rel=0.01)
+    assert moved[1] == pytest.approx(0.05 * 0.3, rel=0.01)
+    model = Point()
+    # Adam divides by the gradient's size; the clip shows beside its epsilon.
+    fit(model, batches, model.loss, Schedule("finetune", 1, 0.05, clip=1e-9))
+    assert 0 < model.x.item() < 0.02

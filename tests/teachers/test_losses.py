@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ckd_plugins.teachers.losses import cosine_cross_entropy, in_batch_contrastive
+from ckd_plugins.teachers.losses import alignment, cosine_cross_entropy, in_batch_contrastive
 
 TAU = 0.07
 
@@ -54,3 +54,26 @@ def test_cross_entropy_equals_its_definition() -> None:
     wanted = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(4), target])
     value = cosine_cross_entropy(torch.tensor(states), torch.tensor(items), torch.tensor(target), TAU)
     assert value.item() == pytest.approx(wanted, rel=1e-10)
+
+
+def test_alignment_equals_its_definition() -> None:
+    """One direction alone lets all images fall on one text; the mean must be over both."""
+    rng = np.random.default_rng(2)
+    left, right = rng.standard_normal((2, 5, 4))
+    cosines = unit(left) @ unit(right).T / TAU
+    total = 0.0
+    for j in range(5):
+        total -= np.log(np.exp(cosines[j, j]) / sum(np.exp(cosines[j, i]) for i in range(5)))
+        total -= np.log(np.exp(cosines[j, j]) / sum(np.exp(cosines[i, j]) for i in range(5)))
+    value = alignment(torch.tensor(left), torch.tensor(right), TAU)
+    assert value.item() == pytest.approx(total / 10, rel=1e-10)
+
+
+def test_alignment_has_the_gradient_of_its_definition() -> None:
+    """And a batch in which no item has both modalities must give 0, not the NaN of an empty mean."""
+    left, right = torch.randn(2, 4, 3, dtype=torch.float64).unbind()
+    assert torch.autograd.gradcheck(lambda a, b: alignment(a, b, 0.5), (left.requires_grad_(), right.requires_grad_()))
+    none = torch.zeros(0, 3, requires_grad=True)
+    value = alignment(none, none, TAU)
+    value.backward()
+    assert value.item() == 0

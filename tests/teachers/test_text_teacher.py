@@ -13,7 +13,7 @@ import torch
 
 from ckd_plugins.domains import Domain, Instances, TextEncoder
 from ckd_plugins.errors import DataError, TeacherError
-from ckd_plugins.teachers import Epoch, TextTeacher, UniSRec, VQRec
+from ckd_plugins.teachers import Epoch, TextTeacher, UniM2Rec, UniSRec, VQRec
 from ckd_plugins.teachers.ranking import ndcg, target_ranks
 
 SMALL: dict[str, Any] = {
@@ -27,6 +27,7 @@ SMALL: dict[str, Any] = {
     "pretrain_epochs": 1,
 }
 KINDS = {
+    "unim2rec": (UniM2Rec, {"n_experts": 2, "attention_dropout": 0.1}),
     "unisrec": (UniSRec, {"n_experts": 2, "attention_dropout": 0.1}),
     "unisrec-inductive": (UniSRec, {"n_experts": 2, "transductive": False}),
     "vqrec": (VQRec, {"digits": 4, "code_size": 16, "sequence_encoder": "transformer"}),
@@ -41,11 +42,27 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 def make(kind: str, words: TextEncoder, **options: Any) -> TextTeacher:
     cls, own = KINDS[kind]
-    return cls(encoder=words, **{**SMALL, **own, **options})
+    return cls(encoder=words, **{**SMALL, **own, **local(kind), **options})
+
+
+PICTURES: dict[str, Any] = {}
+
+
+def local(kind: str) -> dict[str, Any]:
+    """Options that are paths; a loaded teacher needs them to learn more."""
+    return PICTURES if kind == "unim2rec" else {}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pictures(tmp_path_factory: pytest.TempPathFactory) -> None:
+    from .conftest import pictures, walks
+
+    domains = [walks(name) for name in ("walks", "one", "two", "three")]
+    PICTURES["images"] = str(pictures(tmp_path_factory.mktemp("images") / "v.npz", *domains, share=0.7))
 
 
 @pytest.fixture(scope="session")
-def fitted(domain: Domain, words: TextEncoder) -> dict[str, TextTeacher]:
+def fitted(domain: Domain, words: TextEncoder, _pictures: None) -> dict[str, TextTeacher]:
     teachers = {kind: make(kind, words, finetune_epochs=30, patience=30) for kind in KINDS}
     for teacher in teachers.values():
         teacher.finetune(domain)
@@ -136,7 +153,7 @@ def test_frozen_parameters_do_not_move_and_the_others_do(kind: str, words: TextE
     start = {k: v.clone() for k, v in teacher._weights().items()}
     teacher.finetune(domain)
     end = teacher._weights()
-    kept = ("position_embedding.", "trm_encoder.", "gru_encoder.", "rotation", "centroids")
+    kept = ("position_embedding.", "trm_encoder.", "gru_encoder.", "rotation", "centroids", "fusion.no_content")
     for name, value in start.items():
         assert torch.equal(value, end[name]) == name.startswith(kept), name
     scratch = make(kind, words)
@@ -162,7 +179,7 @@ def test_pretraining_carries_over_domains_and_reports(kind: str, words: TextEnco
     assert epochs[-1].loss < epochs[0].loss
     assert teacher.pretrained_on == ("one", "two")
     teacher.save(tmp_path)
-    loaded = type(teacher).load(tmp_path, encoder=words)
+    loaded = type(teacher).load(tmp_path, encoder=words, **local(kind))
     target = walks("three", 60, 3)
     for each in (teacher, loaded):
         each.finetune(target)
@@ -220,5 +237,6 @@ def test_data_that_nothing_can_be_learned_from(kind: str, words: TextEncoder, do
     for learn in (lambda: teacher.finetune(single), lambda: teacher.pretrain([single])):
         with pytest.raises(DataError, match="single: no user"):
             learn()
+    new = tuple(f"new {token}" for token in domain.items)  # of which there are no images either
     with pytest.raises(DataError, match="no item has a text"):
-        teacher.finetune(replace(domain, text=(None,) * domain.n_items))
+        teacher.finetune(replace(domain, items=new, text=(None,) * domain.n_items))

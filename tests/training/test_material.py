@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,17 @@ def test_another_text_is_another_text_hash(prepare: Prepare, shop: Path) -> None
     rewrite(shop / "shop.item", lambda rows: [rows[0].replace("number0", "number zero"), *rows[1:]])
     after = hashes(prepare("BPR").material)
     assert {name for name in HASHES if after[name] != before[name]} == {"text_hash"}
+
+
+def test_the_same_text_in_other_columns_is_another_text_hash(prepare: Prepare, shop: Path) -> None:
+    """A teacher that reads attributes by their names reads something else."""
+    before = prepare("BPR").material
+    attributes = dict(before.domain.attributes)
+    assert list(attributes) == ["title", "categories"]
+    assert attributes["title"][0] == before.domain.text[0].split(".")[0]
+    attributes["headline"] = attributes.pop("title")
+    after = replace(before, domain=replace(before.domain, attributes=attributes))
+    assert after.text_hash != before.text_hash
 
 
 def test_families_that_split_short_users_otherwise_do_not_share_teachers(prepare: Prepare, shop: Path) -> None:

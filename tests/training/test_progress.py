@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
 
 import pytest
 from rich.console import Console as Rich
 
-from ckd_plugins.training.progress import Console, Silent
+from ckd_plugins.training.progress import Console, Silent, heard
+
+from .conftest import Recorder
 
 
 def test_a_log_file_gets_a_line_a_task(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,3 +101,15 @@ def test_a_library_call_says_nothing(capsys: pytest.CaptureFixture[str]) -> None
     with silent.task("t", 1) as advance:
         advance(1, "n")
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_logged_in_a_stage_is_shown(recorder: Recorder) -> None:
+    """A run's log file swallows warnings: nobody would read that half the catalogue has no image."""
+    log = logging.getLogger("ckd_plugins")
+    handlers = list(log.handlers)
+    with heard(recorder):
+        log.warning("%d of %d items", 3, 7)
+        logging.getLogger("other").warning("not ours")
+    log.warning("after")
+    assert recorder.lines == ["3 of 7 items"]
+    assert log.handlers == handlers

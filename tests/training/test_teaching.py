@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ class LastItem(Teacher):
 
     def finetune(self, domain: Any, *, progress: Any = None) -> History:
         self.calls["finetune"] += 1
+        logging.getLogger("ckd_plugins").warning("no image of %s", domain.items[0])
         assert (domain.test == -1).all()
         for number in (1, 2):
             progress(Epoch("finetune", number, 2, 1.0 / number, 0.25, 0.0))
@@ -222,6 +224,7 @@ def test_each_stage_reports(ask: Teach, tmp_path: Path, recorder: Recorder) -> N
     assert recorder.tasks["pre-train last"] == [(1, "loss 2.000")]
     assert recorder.tasks["fine-tune last"][-1] == (2, "loss 0.500, valid NDCG@10 0.2500")
     assert [recorder.totals[t] for t in recorder.tasks] == [1, 2, 1]
+    assert any(line.startswith("no image of shop") for line in recorder.lines)
 
 
 @pytest.mark.parametrize("swept", [True, False], ids=["interrupted", "killed"])
@@ -334,6 +337,13 @@ CHECKS: list[tuple[str, dict[str, Any], bool, type[Exception], str]] = [
         True,
         UnknownNameError,
         "did you mean 'words'",
+    ),
+    (
+        "file",
+        {"teachers": ["last", {"name": "from-file", "checkpoint": "/nowhere/weights"}]},
+        True,
+        DataError,
+        "option 'checkpoint' of teacher 'from-file': '/nowhere/weights' does not exist",
     ),
 ]
 

@@ -26,6 +26,23 @@ class Loss(nn.Module):
         # A signature of our own: nn.Module's takes any option, and configurations are checked against it.
         super().__init__()
 
+    @property
+    def linear(self) -> bool:
+        """Whether it is, but for a constant of the target, a cross-entropy with the student's softmax at temperature 1.
+
+        Such a loss can be worked along with the student's own softmax: :meth:`from_cross_entropy`.
+        """
+        return False
+
+    def from_cross_entropy(self, cross_entropy: Tensor, entropy: Tensor) -> dict[str, Tensor]:
+        """Return what :meth:`forward` would, from cross-entropies that are known already; of linear losses only.
+
+        Args:
+            cross_entropy: ``[B]``, of target and student, in nats.
+            entropy: ``[B]``, of the target.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not linear")
+
     def set_epoch(self, epoch: int) -> None:
         """Learn which epoch begins (from 0), before its first batch."""
 

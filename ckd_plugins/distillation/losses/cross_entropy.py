@@ -38,6 +38,15 @@ class SoftCrossEntropy(Loss):
         super().__init__()
         self.tau = check_tau(tau, "cross_entropy")
 
+    @property
+    def linear(self) -> bool:
+        """At temperature 1."""
+        return self.tau == 1
+
+    def from_cross_entropy(self, cross_entropy: Tensor, entropy: Tensor) -> dict[str, Tensor]:
+        """The cross-entropy itself."""
+        return {"cross_entropy": cross_entropy}
+
     def forward(self, student: Tensor, target: Target, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Return ``{"cross_entropy": [B]}``."""
         log_q = masked_log_softmax(in_float(student) / self.tau, mask)

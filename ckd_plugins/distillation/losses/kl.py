@@ -40,6 +40,15 @@ class KLDivergence(Loss):
         super().__init__()
         self.tau = check_tau(tau, "kl")
 
+    @property
+    def linear(self) -> bool:
+        """At temperature 1."""
+        return self.tau == 1
+
+    def from_cross_entropy(self, cross_entropy: Tensor, entropy: Tensor) -> dict[str, Tensor]:
+        """The divergence is the cross-entropy less the target's entropy."""
+        return {"kl": cross_entropy - entropy}
+
     def forward(self, student: Tensor, target: Target, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Return ``{"kl": [B]}``."""
         log_q = masked_log_softmax(in_float(student) / self.tau, mask)

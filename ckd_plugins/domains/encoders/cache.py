@@ -1,8 +1,8 @@
-"""Encodings of a domain's texts, kept on disk between runs."""
+"""Encodings of a domain's texts (and other vectors), kept on disk between runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -16,7 +16,7 @@ from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.encoders.base import TextEncoder
 from ckd_plugins.errors import DataError
 
-__all__ = ["encode_domain"]
+__all__ = ["encode_domain", "kept"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -54,17 +54,28 @@ def _encode(name: str, texts: Sequence[str], encoder: TextEncoder, cache_dir: Pa
     digest = blake2b("\0".join([encoder.identity, *texts]).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
     path = cache_dir / f"{safe}.{encoder.name}.{digest}.safetensors"
+    return kept(path, lambda shape: shape == (len(texts), encoder.dim), lambda: encoder.encode(texts))
+
+
+def kept(path: Path, fits: Callable[[tuple[int, ...]], bool], make: Callable[[], Float32]) -> Float32:
+    """Return the vectors that a file of :func:`kept` holds; make and write them if there is none, or a damaged one.
+
+    Args:
+        path: its name is a digest of everything that decides the vectors.
+        fits: whether vectors of a shape can be those that are wanted.
+        make: makes them.
+    """
     if path.is_file():
         try:
             vectors: Float32 = load_file(path)["vectors"]
         except (SafetensorError, KeyError, OSError):
             vectors = np.zeros((0, 0), dtype=np.float32)
-        if vectors.shape == (len(texts), encoder.dim):
+        if fits(vectors.shape):
             return vectors
-    vectors = encoder.encode(texts)
-    cache_dir.mkdir(parents=True, exist_ok=True)
+    vectors = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
     # Written beside and renamed: another process sees the whole file or none.
-    with NamedTemporaryFile(dir=cache_dir, suffix=".part", delete=False) as part:
+    with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
         temporary = Path(part.name)
     try:
         save_file({"vectors": vectors}, temporary)

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from ckd_plugins.domains.content import content_digest
 from ckd_plugins.domains.encoders.base import TextEncoder
+from ckd_plugins.domains.encoders.batching import within_budget
+from ckd_plugins.domains.encoders.quiet import quiet_transformers
 from ckd_plugins.errors import DataError, EnvironmentProblem
 
 __all__ = ["FolderEncoder"]
@@ -86,7 +88,7 @@ class FolderEncoder(TextEncoder):
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         vectors = np.zeros((len(ids), self.dim), dtype=np.float32)
         with torch.inference_mode():
-            for rows in _batches([len(ids[i]) for i in order], self.batch_tokens):
+            for rows in within_budget([len(ids[i]) for i in order], self.batch_tokens):
                 chosen = [order[r] for r in rows]
                 padded, mask = _pad([ids[i] for i in chosen], tokenizer.pad_token_id or 0)
                 mask = mask.to(self.device)
@@ -106,23 +108,17 @@ class FolderEncoder(TextEncoder):
     def _loaded(self) -> tuple[Any, Any]:
         try:
             from transformers import AutoModel, AutoTokenizer
-            from transformers.utils import logging
         except ImportError as error:
             raise EnvironmentProblem(
                 f"text encoder {self.name!r} needs transformers: pip install transformers"
             ) from error
-        # The bar over a model of a second's loading would break into the caller's own progress.
-        bar = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
         try:
-            tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True)
-            model = AutoModel.from_pretrained(self.path, local_files_only=True)
+            with quiet_transformers():
+                tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True)
+                model = AutoModel.from_pretrained(self.path, local_files_only=True)
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{self.path} cannot be loaded as a language model ({reason}); export it again") from error
-        finally:
-            if bar:
-                logging.enable_progress_bar()
         return tokenizer, model.float().eval().to(self.device)
 
 
@@ -147,16 +143,6 @@ def _sentence_transformers_settings(path: Path) -> dict[str, Any]:
             raise DataError(f"{path} pools by {' + '.join(chosen) or 'nothing'}; known are the mean and the cls token")
         said["pooling"] = names[chosen[0]]
     return said
-
-
-def _batches(lengths: list[int], batch_tokens: int) -> list[range]:
-    """Consecutive ranges over ascending ``lengths`` whose padded size stays within ``batch_tokens``."""
-    batches, first = [], 0
-    for end in range(1, len(lengths) + 1):
-        if end == len(lengths) or lengths[end] * (end + 1 - first) > batch_tokens:
-            batches.append(range(first, end))
-            first = end
-    return batches
 
 
 def _pad(ids: list[list[int]], pad: int) -> tuple[Tensor, Tensor]:

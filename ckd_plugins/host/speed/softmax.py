@@ -3,7 +3,7 @@
 Stock sequential models compute ``cross_entropy(matmul(output, items.T), target)``: a matrix of rows times items, its
 log-softmax and the gradient of both, read and written several times: 70 MB each for 1,024 rows and 17,000 items. Here
 the product waits until the loss asks for it and is then worked through in chunks of rows that stay in the processor's
-caches; both gradients come out of the same pass (as in Wijmans et al. 2025, "Cut Your Losses", for language models).
+caches (:mod:`ckd_plugins.host.speed.cross_entropy`).
 """
 
 from __future__ import annotations
@@ -17,58 +17,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
-__all__ = ["Logits", "defer_logits", "defers", "linear_cross_entropy"]
+from ckd_plugins.host.speed.cross_entropy import linear_cross_entropy
 
-_CHUNK = 1 << 20
-"""Logits at a time: 4 MiB in single precision."""
-
-
-class _LinearCrossEntropy(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, table: Tensor, target: Tensor) -> Tensor:
-        rows, step = len(x), max(1, _CHUNK // len(table))
-        to_x, to_table = torch.empty_like(x), torch.zeros_like(table)
-        losses = x.new_empty(rows)
-        learns = any(ctx.needs_input_grad)
-        chunk = x.new_empty(min(step, rows), len(table))
-        for begin in range(0, rows, step):
-            part = x[begin : begin + step]
-            at = target[begin : begin + step, None]
-            p = torch.mm(part, table.t(), out=chunk[: len(part)])
-            own = p.gather(1, at)
-            highest = p.amax(dim=1, keepdim=True)
-            total = p.sub_(highest).exp_().sum(dim=1, keepdim=True)
-            losses[begin : begin + step] = (highest + total.log() - own)[:, 0]
-            if learns:  # (softmax - one-hot) / rows; the target's share is taken off afterwards, from small matrices
-                share = 1 / (total * rows)
-                torch.mm(p, table, out=to_x[begin : begin + step]).mul_(share)
-                to_table.addmm_(p.t(), part * share)
-        if learns:
-            to_x.sub_(table[target], alpha=1 / rows)
-            to_table.index_add_(0, target, x, alpha=-1 / rows)
-            ctx.save_for_backward(to_x, to_table)
-        return losses.mean()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        to_x, to_table = ctx.saved_tensors
-        return to_x * gradient, to_table * gradient, None
-
-
-def linear_cross_entropy(x: Tensor, table: Tensor, target: Tensor) -> Tensor:
-    """Mean over rows of ``cross_entropy(x @ table.T, target)``.
-
-    Args:
-        x: ``[B, d]``.
-        table: ``[n, d]``.
-        target: int64 ``[B]``, in ``[0, n)``.
-
-    Returns:
-        A scalar with gradients to ``x`` and ``table``; it can be differentiated once.
-    """
-    loss: Tensor = _LinearCrossEntropy.apply(x, table, target)  # type: ignore[no-untyped-call]
-    return loss
+__all__ = ["Logits", "defer_logits", "defers"]
 
 
 class Logits(Tensor):

@@ -51,6 +51,8 @@ class Reader(ABC):
 
     name: ClassVar[str]
     """How tables and messages call the reader."""
+    softmax: ClassVar[bool] = False
+    """Whether the model's own loss is a softmax over the catalogue, of the scores that are read."""
     passes: int = 1
     """How often the rows of a batch go through the model in one step, its own loss included; a call on their
     candidates in the item's place is no pass of the rows."""

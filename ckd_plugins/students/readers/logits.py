@@ -22,6 +22,7 @@ class LossLogits(Reader):
     """
 
     name = "loss logits"
+    softmax = True
 
     def __init__(self, model: Any, catalogue: Catalogue) -> None:
         super().__init__(model)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ckd_plugins.config import CkdConfig, TeacherComponent
 from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.registry import Registry
+from ckd_plugins.training.teacher_files import check_files
 from ckd_plugins.training.teaching.plan import HOST
 from ckd_plugins.training.teaching.source import find_source
 
@@ -51,7 +52,7 @@ def check_teachers(
     Raises:
         UnknownNameError: a teacher or the text encoder is not registered.
         ConfigError: an option is wrong, or a package is missing.
-        DataError: a teacher reads texts and the dataset has none.
+        DataError: a teacher reads texts and the dataset has none, or a file that an option names is not there.
         TeacherError: the folder that a teacher comes from holds none.
     """
     needs_text = False
@@ -60,6 +61,7 @@ def check_teachers(
         source = find_source(component)
         component = component if source is None else source.completed(component)
         component.check(registry, "teacher", host=HOST)
+        check_files(spec.load(), component.options, f"teacher {component.label or component.name!r}")
         if "text" in getattr(spec, "needs", ()) and not (source is not None and source.finetuned):
             needs_text = True
             if not texts:

@@ -11,7 +11,7 @@ from typing import Any
 from ckd_plugins.errors import TeacherError
 from ckd_plugins.teachers.history import History
 from ckd_plugins.teachers.keeping import kept_in
-from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.progress import Reporter, heard
 from ckd_plugins.training.teaching.card import describe
 from ckd_plugins.training.teaching.folders import partial_of, save, sweep
 from ckd_plugins.training.teaching.plan import Plan
@@ -85,7 +85,7 @@ def _train(teacher: Any, stage: str, data: Any, plan: Plan, reporter: Reporter, 
     started = time.perf_counter()
     title = {"pretrain": "pre-train", "finetune": "fine-tune"}[stage]
     total = max(1, int(getattr(teacher, f"{stage}_epochs", 1)))
-    with reporter.task(f"{title} {plan.label}", total) as advance:
+    with heard(reporter), reporter.task(f"{title} {plan.label}", total) as advance:
 
         def progress(epoch: Any) -> None:
             note = f"loss {epoch.loss:.3f}"

@@ -12,12 +12,12 @@ from typing import Any
 
 from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig, Component, TeacherComponent
-from ckd_plugins.domains.content import content_digest
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.encoders.base import TextEncoder
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.teacher_files import by_content
 from ckd_plugins.training.teaching.pretraining import domain_hash
 from ckd_plugins.training.teaching.source import HOST, Source, find_source
 from ckd_plugins.training.texts import ReportingEncoder
@@ -69,7 +69,7 @@ class Plan:
     @cached_property
     def made_from(self) -> dict[str, Any]:
         """Everything that decides the weights."""
-        options = _options(self.component, self.spec, self.registry, self.host)
+        options = by_content(self.spec.load(), self.component.resolve(self.registry, "teacher", self.host))
         fields = {
             "package": __version__,
             "origin": _origin(self.component, self.registry),
@@ -124,15 +124,6 @@ def first_difference(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> str 
             return f"option {first_difference(kept[name], value)}"
         return f"{name} is {kept.get(name)!r} and this one needs {value!r}"
     return None
-
-
-def _options(component: Component, spec: Any, registry: Registry, host: Mapping[str, Any]) -> dict[str, Any]:
-    """All options in force, files by what is in them."""
-    options = component.resolve(registry, "teacher", host)
-    for name in getattr(spec.load(), "files", ()):
-        if options.get(name) is not None:
-            options[name] = content_digest(options[name])
-    return options
 
 
 def _origin(component: Component, registry: Registry) -> str:

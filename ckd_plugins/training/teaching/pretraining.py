@@ -47,7 +47,7 @@ def read_pretraining(
 
 def domain_hash(domain: Domain) -> str:
     """Digest of everything that a domain says, 16 hexadecimal digits."""
-    parts = (domain.name, domain.items, domain.text, domain.users)
+    parts = (domain.name, domain.items, domain.text, domain.described(), domain.users)
     digest = blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=8)
     digest.update(domain.offsets.tobytes() + domain.sequence.tobytes())
     return digest.hexdigest()

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ckd_plugins.host.speed import softmax
-from ckd_plugins.host.speed.softmax import Logits, defer_logits, linear_cross_entropy
+from ckd_plugins.host.speed.softmax import Logits, defer_logits
 
 
 @pytest.fixture
@@ -19,31 +18,6 @@ def factors() -> tuple[Tensor, Tensor, Tensor]:
     x = torch.randn(7, 3, generator=draw, dtype=torch.float64, requires_grad=True)
     table = torch.randn(11, 3, generator=draw, dtype=torch.float64, requires_grad=True)
     return x, table, torch.tensor([0, 10, 3, 3, 3, 7, 1])
-
-
-@pytest.mark.parametrize("chunk", [1, 25, 10**6])
-def test_the_chunked_loss_is_cross_entropy(
-    factors: tuple[Tensor, Tensor, Tensor], chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Chunks of rows that do not add up, or a target counted twice, would train another model."""
-    monkeypatch.setattr(softmax, "_CHUNK", chunk)
-    x, table, target = factors
-    wanted = F.cross_entropy(x @ table.T, target)
-    found = linear_cross_entropy(x, table, target)
-    torch.testing.assert_close(found, wanted)
-    for a, b in zip(
-        torch.autograd.grad(3 * found, (x, table)), torch.autograd.grad(3 * wanted, (x, table)), strict=True
-    ):
-        torch.testing.assert_close(a, b)
-    assert torch.autograd.gradcheck(lambda x, table: linear_cross_entropy(x, table, target), (x, table))
-
-
-def test_large_scores_do_not_overflow() -> None:
-    """The exponential of a score of 1,000 is infinite in single precision."""
-    x, table = torch.full((2, 1), 1000.0, requires_grad=True), torch.tensor([[1.0], [0.5], [-1.0]])
-    torch.testing.assert_close(
-        linear_cross_entropy(x, table, torch.tensor([0, 1])), F.cross_entropy(x @ table.T, torch.tensor([0, 1]))
-    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""Weights of a pre-trained Recformer: the published files, and folders that :meth:`Recformer.save` wrote."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ckd_plugins.errors import TeacherError
+from ckd_plugins.teachers import storage
+from ckd_plugins.teachers.recformer.shape import NetShape
+
+__all__ = ["read_checkpoint", "read_tensors"]
+
+PUBLISHED_WINDOW = 64
+"""Of every layer of the published model; its file does not say it."""
+
+_PREFIX = "longformer."
+_LEFT = ("embeddings.position_ids", "pooler.", "item_embedding.", "lm_head.decoder.")
+"""What a published file holds and the network has not: buffers, a catalogue, and the table of words once more."""
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file that torch saved. Nothing in it is executed.
+
+    Raises:
+        TeacherError: if it is no such file, or holds anything but tensors.
+    """
+    try:
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TeacherError(
+            f"checkpoint {str(path)!r} cannot be read as tensors ({reason}); download it again"
+        ) from error
+    found = found.get("state_dict", found) if isinstance(found, Mapping) else found
+    if not isinstance(found, Mapping) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+        raise TeacherError(f"checkpoint {str(path)!r} holds no table of weights; give the published .bin file")
+    return dict(found)
+
+
+def read_checkpoint(path: str | Path, shape: NetShape, window: int | None = None) -> tuple[NetShape, dict[str, Tensor]]:
+    """Return the network's sizes and weights.
+
+    Args:
+        path: ``recformer_pretrain_ckpt.bin``, ``recformer_seqrec_ckpt.bin`` (the same with the prefix ``longformer.``
+            and a language-model head), or a folder.
+        shape: what the backbone and the options ask for. Sizes of layers and tables follow from the file.
+        window: of sliding attention, where a published file has Longformer's matrices; 64 by default, as published.
+
+    Raises:
+        TeacherError: if the file is none of these, or does not go with the backbone's tokenizer.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        config, stored = storage.read(path, "recformer")
+        weights = {k.removeprefix("net."): t for k, t in stored.items() if k.startswith("net.")}
+        found = replace(NetShape(**config["net"]), pooling=shape.pooling, projection=shape.projection)
+    else:
+        names = {k.removeprefix(_PREFIX): t for k, t in read_tensors(path).items()}
+        weights = {k: t.float() for k, t in names.items() if not k.startswith(_LEFT)}
+        found = _measure(path, weights, replace(shape, window=window or PUBLISHED_WINDOW))
+    if (found.vocabulary, found.hidden_size) != (shape.vocabulary, shape.hidden_size):
+        raise TeacherError(
+            f"checkpoint {str(path)!r} has {found.vocabulary} words of size {found.hidden_size}, its backbone "
+            f"{shape.vocabulary} of {shape.hidden_size}; name the backbone that it was trained with "
+            f"(the published one: backbone_id: allenai/longformer-base-4096)"
+        )
+    return found, weights
+
+
+def _measure(path: Path, weights: Mapping[str, Tensor], shape: NetShape) -> NetShape:
+    tables = ("word_embeddings", "position_embeddings", "token_type_embeddings", "item_position_embeddings")
+    lacking = [t for t in tables if f"embeddings.{t}.weight" not in weights]
+    layers = {int(k.split(".")[2]) for k in weights if k.startswith("encoder.layer.")}
+    if lacking or not layers:
+        what = f"embeddings.{lacking[0]}.weight" if lacking else "encoder.layer.0"
+        raise TeacherError(f"checkpoint {str(path)!r} has no {what!r}, so it is no Recformer; give its published file")
+    words, positions, _, item_positions = (weights[f"embeddings.{t}.weight"] for t in tables)
+    return replace(
+        shape,
+        vocabulary=len(words),
+        hidden_size=words.shape[1],
+        n_layers=max(layers) + 1,
+        inner_size=len(weights["encoder.layer.0.intermediate.dense.bias"]),
+        positions=len(positions),
+        item_positions=len(item_positions),
+        window=shape.window if any("query_global" in k for k in weights) else None,
+    )

@@ -1,0 +1,116 @@
+"""The teachers of a run integrated once, over the whole catalogue, and kept for the runs after it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+
+from ckd_plugins._version import __version__
+from ckd_plugins.config import CkdConfig
+from ckd_plugins.distillation.soft_targets import SoftTargets, integrate
+from ckd_plugins.errors import ConfigError, SignalError
+from ckd_plugins.registry import Registry
+from ckd_plugins.signals.files import allocate, json_bytes, map_array, write_rows, write_whole
+from ckd_plugins.training.material import Material
+from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.teaching import Taught
+
+__all__ = ["soft_targets"]
+
+_DTYPES = {"ids": "<i4", "probs": "<f2", "gate": "<f4", "mass": "<f4", "known": "|b1", "measures": "<f4"}
+
+
+def soft_targets(
+    taught: Sequence[Taught],
+    material: Material,
+    config: CkdConfig,
+    registry: Registry,
+    reporter: Reporter,
+) -> SoftTargets:
+    """Integrate a run's teachers, or find what an equal run integrated.
+
+    Args:
+        taught: the teachers.
+        material: the run's data.
+        config: the ``ckd`` section.
+        registry: where the integrator is looked up.
+        reporter: shows progress.
+
+    Raises:
+        ConfigError: the integrator learns, so it cannot be asked once for all.
+    """
+    signals = [one.signal for one in taught]
+    integrator = config.integrator.build(registry, "integrator")
+    integrator.bind([signal.name for signal in signals])
+    if any(p.requires_grad for p in integrator.parameters()):
+        raise ConfigError(f"integrator {config.integrator.name!r} learns; set ckd.targets to batch")
+    top, rows, items = config.targets.top, len(material.instances), len(material.tokens)
+    shapes = _shapes(rows, min(top, items - 1), len(signals))
+    folder = config.cache_dir / "targets" / _digest(taught, material, config, registry)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        try:
+            return _open(folder, shapes)
+        except SignalError as damage:
+            if folder.exists():
+                reporter.say(f"integrated targets are not usable ({damage}); making them again")
+                shutil.rmtree(folder)
+        folder.mkdir()
+        for name, shape in shapes.items():
+            allocate(folder / f"{name}.npy", _DTYPES[name], shape)
+        targets, done = torch.from_numpy(material.instances.target).long() + 1, 0
+        with reporter.task(f"integrate {len(signals)} teachers", rows) as advance:
+            for block in integrate(signals, integrator, targets, items, top):
+                for name, part in block.items():
+                    write_rows(folder / f"{name}.npy", part.numpy(), shapes[name], done)
+                done += len(block["gate"])
+                advance(done, f"{done} rows")
+        # Last: a folder with it is whole.
+        write_whole(folder / "manifest.json", json_bytes({name: list(shape) for name, shape in shapes.items()}))
+        return _open(folder, shapes)
+
+
+def _open(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> SoftTargets:
+    if not (folder / "manifest.json").is_file():
+        raise SignalError(f"{folder} is not whole: its making was interrupted")
+    mapped = {name: torch.from_numpy(map_array(folder / f"{name}.npy", _DTYPES[name], shapes[name])) for name in shapes}
+    return SoftTargets(**mapped)
+
+
+def _shapes(rows: int, top: int, teachers: int) -> dict[str, tuple[int, ...]]:
+    return {
+        "ids": (rows, top),
+        "probs": (rows, top),
+        "gate": (rows,),
+        "mass": (rows,),
+        "known": (rows, teachers),
+        "measures": (rows, 3, teachers),
+    }
+
+
+def _digest(taught: Sequence[Taught], material: Material, config: CkdConfig, registry: Registry) -> str:
+    """Of everything that decides the targets: teachers, integrator, which rows in which order, and the items' ids.
+
+    A store's name stands for all that made a teacher's knowledge.
+    """
+    at = material.instances
+    made = [
+        __version__,
+        [(one.signal.temperature, one.store.name) for one in taught],
+        config.integrator.name,
+        sorted(config.integrator.resolve(registry, "integrator").items()),
+        config.targets.top,
+        material.domain.items,
+    ]
+    digest = blake2b(json.dumps(made, default=repr).encode("utf-8", "surrogatepass"), digest_size=10)
+    digest.update(at.keys(max(1, int(at.lengths.max(initial=1)))).tobytes())
+    digest.update(np.ascontiguousarray(at.target).tobytes())
+    digest.update(at.user_keys().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,65 @@
+"""Options of teachers that are paths: there before anything runs, and counted by what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ckd_plugins.domains.content import content_digest
+from ckd_plugins.errors import DataError
+
+__all__ = ["by_content", "check_files"]
+
+
+def by_content(factory: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a teacher's options with paths replaced by digests of what lies there.
+
+    Args:
+        factory: the teacher's class; its ``files`` are paths, lists of paths or mappings to paths, its ``models`` are
+            folders or names of another kind, which stay as they are.
+        options: all options in force.
+
+    Raises:
+        DataError: a file is not there or cannot be read.
+    """
+    options = dict(options)
+    for name in getattr(factory, "files", ()):
+        options[name] = _digests(options.get(name))
+    for name in getattr(factory, "models", ()):
+        if options.get(name) is not None and Path(options[name]).expanduser().is_dir():
+            options[name] = content_digest(options[name])
+    return options
+
+
+def check_files(factory: Any, options: Mapping[str, Any], what: str) -> None:
+    """Find out whether the files that options name are there.
+
+    Args:
+        factory: the teacher's class.
+        options: as the user gave them.
+        what: the teacher, for messages.
+
+    Raises:
+        DataError: one is not.
+    """
+    for name in getattr(factory, "files", ()):
+        for path in _paths(options.get(name)):
+            if not Path(path).expanduser().exists():
+                raise DataError(f"option {name!r} of {what}: {str(path)!r} does not exist; give a file or folder")
+
+
+def _digests(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _digests(path) for key, path in sorted(value.items())}
+    if isinstance(value, list | tuple):
+        return [_digests(path) for path in value]
+    return None if value is None else content_digest(value)
+
+
+def _paths(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _paths(part)
+    elif value is not None:
+        yield value

@@ -1,0 +1,140 @@
+"""Teachers integrated once: the same run by the shared softmax and by reading, for every family, and cached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckd_plugins.errors import ConfigError
+from ckd_plugins.host.speed import cross_entropy
+
+Run = Callable[..., dict[str, Any]]
+TEACHERS = ("unisrec", "vqrec")
+
+
+def losses(result: dict[str, Any], name: str = "loss") -> list[float]:
+    return [epoch[name] for epoch in result["ckd"]["history"]]
+
+
+@pytest.fixture
+def shares(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows took soft targets along in each softmax."""
+    seen: list[int] = []
+    own = cross_entropy._LinearCrossEntropy.apply
+
+    def apply(x: Any, table: Any, target: Any, soft: Any) -> Any:
+        if soft is not None:
+            seen.append(len(x))
+        return own(x, table, target, soft)
+
+    monkeypatch.setattr(cross_entropy._LinearCrossEntropy, "apply", staticmethod(apply))
+    return seen
+
+
+@pytest.mark.parametrize("model", ["SASRec", "GRU4Rec"])
+def test_the_shared_softmax_trains_the_student_that_reading_does(run: Run, shares: list[int], model: str) -> None:
+    """What makes it fast must not make it another method."""
+    fast = run(model, TEACHERS, ckd={"targets": "once"}, dropout_prob=0.0, hidden_dropout_prob=0.0)
+    taken = len(shares)
+    slow = run(
+        model,
+        TEACHERS,
+        ckd={"targets": "once", "speed": {"softmax": False, "dropout": False}},
+        dropout_prob=0.0,
+        hidden_dropout_prob=0.0,
+    )
+    assert taken > 0
+    assert len(shares) == taken
+    for name in ("loss", "own_loss", "distillation_loss", "distillation", "gate/effective", "weight/vqrec"):
+        assert losses(fast, name) == pytest.approx(losses(slow, name), rel=2e-3), name
+    assert losses(fast, "loss")[-1] == pytest.approx(
+        losses(fast, "own_loss")[-1] + losses(fast, "distillation_loss")[-1], rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("model", ["LightGCN", "DeepFM", "MultiVAE", "SASRecPlus", "BPR"])
+def test_every_family_learns_from_lists(run: Run, shares: list[int], model: str) -> None:
+    """Students without a softmax over the catalogue read the listed items; the setting must not be SASRec's alone."""
+
+    def at(weight: float) -> dict[str, Any]:
+        section = {"targets": {"when": "once", "top": 10}, "weight": weight}
+        return run(model, TEACHERS, ckd=section, epochs=4, learning_rate=0.01)
+
+    faint, strong = at(1e-6), at(10.0)
+    assert shares == []
+    values = losses(strong, "distillation")
+    assert all(0 < value < 100 for value in values)
+    assert values[-1] < losses(faint, "distillation")[-1]
+    assert {"weight/unisrec", "confidence/vqrec", "known/unisrec"} <= set(strong["ckd"]["history"][0])
+
+
+def test_weight_zero_is_the_plain_run(run: Run) -> None:
+    """A distillation that is switched off must not train."""
+    plain, off = run("SASRec"), run("SASRec", TEACHERS, ckd={"targets": "once", "weight": 0.0})
+    assert losses(off, "train_loss") == losses(plain, "train_loss")
+    assert off["test_result"] == plain["test_result"]
+
+
+def test_an_equal_run_finds_them_and_another_does_not(run: Run, tmp_path: Path) -> None:
+    """Integrating a catalogue takes minutes; targets of other rows, teachers or settings would be silently wrong."""
+
+    def kept() -> set[str]:
+        return {folder.name for folder in (tmp_path / "cache" / "targets").glob("[!.]*")}
+
+    run("SASRec", TEACHERS, ckd={"targets": "once"}, epochs=1)
+    first = kept()
+    stamp = {f: f.stat().st_mtime_ns for f in (tmp_path / "cache" / "targets").rglob("*.npy")}
+    run("SASRec", TEACHERS, ckd={"targets": "once", "weight": 3.0}, epochs=1)
+    assert kept() == first
+    assert all(f.stat().st_mtime_ns == time for f, time in stamp.items())
+    for other in (
+        {"targets": {"when": "once", "top": 7}},
+        {"targets": "once", "integrator": "uniform"},
+        {"targets": "once", "integrator": {"name": "confidence_consistency", "gamma": 0.5}},
+    ):
+        before = kept()
+        run("SASRec", TEACHERS, ckd=other, epochs=1)
+        assert len(kept() - before) == 1, other
+    before = kept()
+    run("BPR", TEACHERS, ckd={"targets": "once"}, epochs=1)
+    run("SASRec", TEACHERS[:1], ckd={"targets": "once"}, epochs=1)
+    assert len(kept() - before) == 2
+
+
+def test_a_truncated_file_is_told_and_made_anew(run: Run, tmp_path: Path) -> None:
+    """Half a file would be another row's list from some row on."""
+    run("SASRec", TEACHERS, ckd={"targets": "once"}, epochs=1)
+    (file,) = (tmp_path / "cache" / "targets").glob("*/probs.npy")
+    file.write_bytes(file.read_bytes()[:-4])
+    size = file.stat().st_size
+    run("SASRec", TEACHERS, ckd={"targets": "once"}, epochs=1)
+    assert file.stat().st_size == size + 4
+
+
+def test_a_killed_integration_leaves_nothing_that_is_read(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that were not reached would be distilled towards item 0."""
+    from ckd_plugins.training import soft_targets
+
+    own = soft_targets.integrate
+
+    def stops(*args: Any) -> Any:
+        yield next(own(*args))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(soft_targets, "integrate", stops)
+    with pytest.raises(KeyboardInterrupt):
+        run("SASRec", TEACHERS, ckd={"targets": "once"}, epochs=1)
+    assert not list((tmp_path / "cache" / "targets").glob("*/manifest.json"))
+    monkeypatch.setattr(soft_targets, "integrate", own)
+    assert losses(run("SASRec", TEACHERS, ckd={"targets": "once"}, epochs=1), "known/unisrec") == [1.0]
+
+
+def test_wrong_settings_are_told(run: Run) -> None:
+    """A misspelt word would train by batches without a word."""
+    with pytest.raises(ConfigError, match=r"ckd\.targets"):
+        run("SASRec", TEACHERS, ckd={"targets": "onec"})
