@@ -1,0 +1,86 @@
+"""Every teacher that trains a network of its own can be stopped at any step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckd_plugins.domains import Domain
+from ckd_plugins.teachers import Recformer, Teacher, UniM2Rec, UniSRec, VQRec
+from ckd_plugins.teachers.keeping import Slot, kept_in
+
+from .conftest import Words, pictures, walks
+from .recformer.conftest import write_backbone
+
+SMALL = {"pretrain_epochs": 2, "finetune_epochs": 3, "batch_size": 150, "learning_rate": 5e-3}
+TEXT: dict[str, Any] = {**SMALL, "hidden_size": 16, "inner_size": 16, "n_layers": 1, "encoder": Words()}
+READING: dict[str, Any] = {
+    **SMALL,
+    **{"finetune_epochs": 5, "second_stage": 3, "batch_size": 40, "max_tokens": 32, "attribute_tokens": 6, "warmup": 5},
+}
+KINDS = ("unisrec", "vqrec", "unim2rec", "recformer", "recformer, vectors stay")
+
+
+class Stopped(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture(scope="module")
+def domains() -> list[Domain]:
+    return [walks("one", 80, 1), walks("two", 80, 2)]
+
+
+@pytest.fixture
+def make(tmp_path: Path, domains: list[Domain]) -> Callable[[str], Teacher]:
+    images, backbone = pictures(tmp_path / "images.npz", *domains, share=0.7), write_backbone(tmp_path / "bert")
+
+    def one(kind: str) -> Teacher:
+        match kind:
+            case "unisrec":
+                return UniSRec(**TEXT)
+            case "vqrec":
+                return VQRec(**TEXT, digits=4, code_size=8, rotations=1)
+            case "unim2rec":
+                return UniM2Rec(**TEXT, images=str(images))
+            case _:
+                return Recformer(**READING, backbone=str(backbone), item_rate=0.0 if "stay" in kind else 4.0)
+
+    return one
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stopped_teacher_is_the_one_that_nobody_stopped(
+    kind: str, make: Callable[[str], Teacher], domains: list[Domain], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Item vectors made from half an epoch's weights, a learning rate that begins again, or dropped words drawn twice
+    are another teacher; only its numbers would tell."""
+    stock, left = Slot.write, -1
+
+    def write(slot: Slot, *state: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Stopped
+        stock(slot, *state)
+
+    monkeypatch.setattr(Slot, "write", write)
+
+    def made() -> Teacher:
+        teacher = make(kind)
+        teacher.pretrain(domains)
+        teacher.finetune(domains[0])
+        return teacher
+
+    expected = made().digest
+    with kept_in(tmp_path / "whole", "a", every=0.0):
+        assert made().digest == expected
+    assert (writes := -1 - left) > 18
+    for left in (3, 4, 1, 5, 2, writes // 3):
+        with pytest.raises(Stopped), kept_in(tmp_path / "kept", "a", every=0.0):
+            made()
+    left = -1
+    with kept_in(tmp_path / "kept", "a", every=0.0):
+        assert made().digest == expected
