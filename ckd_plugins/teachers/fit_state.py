@@ -86,11 +86,10 @@ class FitState:
             "history": {**vars(self.history), "epochs": [asdict(epoch) for epoch in self.history.epochs]},
             **{name: getattr(self, name) for name in _COUNTS},
         }
-        if self.done:
-            return tensors, plain
-        tensors |= {f"model.{name}": value for name, value in moving.items()}
-        for at, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam.{names[at]}.{key}": value for key, value in values.items()}
+        if not self.done:
+            tensors |= {f"model.{name}": value for name, value in moving.items()}
+            for at, values in self.optimizer.state_dict()["state"].items():
+                tensors |= {f"adam.{names[at]}.{key}": value for key, value in values.items()}
         moments = {"now": _generators(self.model), **({"begun": self.begun} if self.batch else {})}
         for when, states in moments.items():
             plain[f"numpy.{when}"] = states["numpy"]
@@ -98,7 +97,9 @@ class FitState:
         return tensors, plain
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> bool:
-        """Become what :meth:`capture` saw, but for the generators and the inside of an epoch: :meth:`remaining`'s part.
+        """Become what :meth:`capture` saw; the generators and the inside of an epoch are :meth:`remaining`'s part.
+
+        Of a finished loop nothing remains, and the generators are set here: the stage may have another loop.
 
         Returns:
             Whether the state is one of such a model; if not, nothing is changed.
@@ -118,12 +119,13 @@ class FitState:
         self.history = History(**{**told, "epochs": [Epoch(**epoch) for epoch in told["epochs"]]})
         for name in _COUNTS:
             setattr(self, name, plain[name])
-        if not self.done:
-            self._restore_optimizer(tensors, list(self.trained))
-            self._restored = {
-                when: _states(tensors, plain, when) for when in ("begun", "now") if f"numpy.{when}" in plain
-            }
-            self._restored["along"] = {name: tensors[f"model.{name}"] for name in moving if name in self.along}
+        states = {when: _states(tensors, plain, when) for when in ("begun", "now") if f"numpy.{when}" in plain}
+        if self.done:
+            _set_generators(self.model, states["now"])
+            return True
+        self._restore_optimizer(tensors, list(self.trained))
+        along = {name: tensors[f"model.{name}"] for name in moving if name in self.along}
+        self._restored = {**states, "along": along}
         return True
 
     def _restore_optimizer(self, tensors: Mapping[str, Tensor], names: Sequence[str]) -> None:

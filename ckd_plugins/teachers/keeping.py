@@ -132,7 +132,7 @@ def watched(generator: np.random.Generator) -> Iterator[np.random.Generator]:
     """Count a generator to the state of the training loops of a block, as torch's own always are.
 
     A loop with none watched has its epochs' batches drawn and passed over when it is taken up: right where they come
-    from a generator that was seeded just before, but slower.
+    from a generator that was seeded just before, but slower; and a stage of several loops needs it.
     """
     token = _generators.set((*_generators.get(), generator))
     try:
