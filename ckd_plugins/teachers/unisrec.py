@@ -75,6 +75,7 @@ class UniSRec(TextTeacher):
     """
 
     name: ClassVar[str] = "unisrec"
+    settled: ClassVar[tuple[str, ...]] = (*TextTeacher.settled, "n_experts")
 
     hidden_size: int = 256
     n_layers: int = 2

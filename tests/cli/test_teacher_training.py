@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from .conftest import Done, fast
@@ -79,6 +80,62 @@ def test_from_pretraining_to_a_taught_student(
     assert set(own["seconds"]) == {"finetune", "cache"}  # fine-tuned in the run, not pre-trained again
     saved = Path(own["folder"]) / "model.safetensors"
     assert saved.read_bytes() == (fine / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["unim2rec", "recformer"])
+def test_what_a_teacher_reads_besides_texts_is_given_to_both_commands(
+    ckd: Ckd, tiny: Path, others: list[Path], tmp_path: Path, bert: str, kind: str
+) -> None:
+    """Files belong to a machine and are not in a teacher's folder; of its images each domain has its own."""
+    paths = {}
+    for folder in (tiny, *others):
+        tokens = [line.split("\t")[0] for line in (folder / f"{folder.name}.item").read_text().splitlines()[1:]]
+        paths[folder.name] = str(tmp_path / f"{folder.name}.npz")
+        looks = np.random.default_rng(len(tokens)).standard_normal((len(tokens), 6))
+        np.savez(paths[folder.name], tokens=np.array(tokens), vectors=looks)
+    pre, fine = tmp_path / "pre", tmp_path / "fine"
+    files = f"images={json.dumps(paths)}" if kind == "unim2rec" else f"backbone={bert}"
+    own = ("max_tokens=24", "attribute_tokens=6", "second_stage=1", *SMALL[1:]) if kind == "recformer" else SMALL
+    domains = ",".join(map(str, others))
+    made = ckd("teacher", "pretrain", kind, "-p", domains, "-o", pre, *sets(*own, files, WORDS), "-q")
+    assert made.status == 0, made.err
+    tuned = ckd("teacher", "finetune", pre, "-d", tiny, "-o", fine, *sets(files, WORDS, "gpu_id=''"), "--json", "-q")
+    assert tuned.status == 0, tuned.err
+    card = json.loads(tuned.out)["card"]
+    assert [d["name"] for d in card["pretraining"]["domains"]] == ["north", "south"]
+    assert str(tmp_path) not in json.dumps(card["made_from"])
+    shown = ckd("teacher", "show", fine)
+    assert shown.status == 0, shown.err
+    assert f"teacher {kind} stage fine-tuned pre-trained on north" in " ".join(shown.out.split())
+    by_time = "eval_args={split: {LS: valid_and_test}, order: TO, mode: full, group_by: user}"
+    done = ckd("distill", "BPR", "-d", tiny, "-t", fine, *fast("ckd.teachers=[]", by_time), "--json", "-q")
+    assert done.status == 0, done.err
+    assert set(json.loads(done.out)["ckd"]["teachers"][kind]["seconds"]) == {"cache"}
+
+
+def test_a_recbole_model_is_fine_tuned_into_a_folder(ckd: Ckd, tiny: Path, others: list[Path], tmp_path: Path) -> None:
+    """It has no pre-training: its card must not tell of one, nor its student be refused for one."""
+    out = ("-o", tmp_path / "pre")
+    done = ckd("teacher", "pretrain", "recbole:model=ItemKNN", "-p", others[0], *out, "-q")
+    assert done.status == 2
+    assert "teacher 'recbole' learns nothing in pre-training; fine-tune it instead" in done.err
+    assert not (tmp_path / "pre").exists()
+    for model, *more in (("ItemKNN",), ("GRU4Rec", "settings={epochs: 1, train_batch_size: 64}")):
+        out = tmp_path / model
+        options = sets("k=10", "gpu_id=''", f"ckd.pretrain_domains=['{others[0]}']", *more)
+        done = ckd("teacher", "finetune", f"recbole:model={model}", "-d", tiny, "-o", out, *options, "--json", "-q")
+        assert done.status == 0, done.err
+        about = json.loads(done.out)
+        assert (set(about["seconds"]), about["card"]["pretraining"]) == ({"pretrain", "finetune"}, None)
+        assert not (out / "seen.safetensors").exists()
+    shown = ckd("teacher", "show", tmp_path / "GRU4Rec")
+    assert "fine-tuned on" in shown.out
+    assert "pre-trained" not in shown.out
+    by_time = "eval_args={split: {LS: valid_and_test}, order: TO, mode: full, group_by: user}"
+    both = f"{tmp_path / 'ItemKNN'},{tmp_path / 'GRU4Rec'}"
+    done = ckd("distill", "BPR", "-d", tiny, "-t", both, *fast("ckd.teachers=[]", by_time), "--json", "-q")
+    assert done.status == 0, done.err
+    assert set(json.loads(done.out)["ckd"]["teachers"]) == {"recbole-ItemKNN", "recbole-GRU4Rec"}
 
 
 def test_the_same_command_finds_what_is_there(pretrain: Callable[..., Done]) -> None:

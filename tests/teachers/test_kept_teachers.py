@@ -13,7 +13,6 @@ from ckd_plugins.teachers import Recformer, Teacher, UniM2Rec, UniSRec, VQRec
 from ckd_plugins.teachers.keeping import Slot, kept_in
 
 from .conftest import Words, pictures, walks
-from .recformer.conftest import write_backbone
 
 SMALL = {"pretrain_epochs": 2, "finetune_epochs": 3, "batch_size": 150, "learning_rate": 5e-3}
 TEXT: dict[str, Any] = {**SMALL, "hidden_size": 16, "inner_size": 16, "n_layers": 1, "encoder": Words()}
@@ -39,8 +38,8 @@ def domains() -> list[Domain]:
 
 
 @pytest.fixture
-def make(tmp_path: Path, domains: list[Domain]) -> Callable[[str], Teacher]:
-    images, backbone = pictures(tmp_path / "images.npz", *domains, share=0.7), write_backbone(tmp_path / "bert")
+def make(tmp_path: Path, domains: list[Domain], bert: str) -> Callable[[str], Teacher]:
+    images = pictures(tmp_path / "images.npz", *domains, share=0.7)
 
     def one(kind: str) -> Teacher:
         match kind:
@@ -51,7 +50,7 @@ def make(tmp_path: Path, domains: list[Domain]) -> Callable[[str], Teacher]:
             case "unim2rec":
                 return UniM2Rec(**TEXT, images=str(images))
             case _:
-                return Recformer(**READING, backbone=str(backbone), item_rate=0.0 if "stay" in kind else 4.0)
+                return Recformer(**READING, backbone=bert, item_rate=0.0 if "stay" in kind else 4.0)
 
     return one
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ckd_plugins.config import CkdConfig
@@ -17,11 +18,17 @@ from ckd_plugins.teachers.text_teacher import TextTeacher
 from ckd_plugins.training import finetune_teacher, pretrain_teacher
 from ckd_plugins.training.teaching import Taught, read_pretraining, teach
 
-from .conftest import FAST_TEACHER, Recorder, write_shop
+from .conftest import FAST_TEACHER, N_ITEMS, Recorder, WordEncoder, write_shop
 
 FIELDS = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id", "TIME_FIELD": "timestamp"}
 OPTIONS = {**FAST_TEACHER, "pretrain_epochs": 2, "batch_size": 256}
-KINDS = {"unisrec": OPTIONS, "vqrec": {**OPTIONS, "digits": 4, "code_size": 8}}
+READING = {"pretrain_epochs": 2, "finetune_epochs": 3, "second_stage": 1, "max_length": 20, "max_tokens": 32}
+KINDS: dict[str, dict[str, Any]] = {
+    "unisrec": OPTIONS,
+    "vqrec": {**OPTIONS, "digits": 4, "code_size": 8},
+    "unim2rec": OPTIONS,
+    "recformer": {**READING, "attribute_tokens": 6, "learning_rate": 5e-3, "warmup": 5},
+}
 
 
 @pytest.fixture
@@ -49,12 +56,17 @@ def ask(prepare: Any, registry: Registry, recorder: Recorder, section: dict[str,
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pretraining_ahead_is_pretraining_in_the_run(
-    ask: Callable[..., Taught], section: dict[str, Any], tmp_path: Path, kind: str
+    ask: Callable[..., Taught], section: dict[str, Any], tmp_path: Path, bert: str, kind: str
 ) -> None:
     """What is made once and used often must be what each run would have made, or the short way is another method."""
-    pretrain_teacher({"name": kind, **KINDS[kind]}, tmp_path / "pre", None, {"ckd": section})
-    ahead = ask({"from": str(tmp_path / "pre")})
-    own = ask({"name": kind, **KINDS[kind]})
+    tokens = [f"{name}{item}" for name in ("shop", "other") for item in range(0, N_ITEMS, 2)]
+    looks = np.random.default_rng(0).standard_normal((len(tokens), 6)).astype(np.float32)
+    np.savez(tmp_path / "images.npz", tokens=np.array(tokens), vectors=looks)
+    files = {"unim2rec": {"images": str(tmp_path / "images.npz")}, "recformer": {"backbone": bert}}.get(kind, {})
+    options = {**KINDS[kind], **files}
+    pretrain_teacher({"name": kind, **options}, tmp_path / "pre", None, {"ckd": section})
+    ahead = ask({"from": str(tmp_path / "pre"), **files})
+    own = ask({"name": kind, **options})
     assert (set(ahead.seconds), set(own.seconds)) == ({"finetune", "cache"}, {"pretrain", "finetune", "cache"})
     left, right = ((t.folder / "model.safetensors").read_bytes() for t in (ahead, own))
     assert left == right
@@ -84,11 +96,28 @@ def test_options_of_the_folder_stand_below_those_given(
     card = json.loads((taught.folder / "card.json").read_text())
     assert len(card["finetuning"]["epochs"]) == 1
     assert [d["name"] for d in card["pretraining"]["domains"]] == ["other"]
-    with pytest.raises(
-        TeacherError, match=r"does not fit its options \(size mismatch.*; leave the options away"
-    ) as told:
-        ask({"from": str(tmp_path / "pre"), "hidden_size": 32})
-    assert "\n" not in str(told.value)
+    for option, said in (("hidden_size", "trained with hidden_size=16"), ("max_length", r"options \(size mismatch.*")):
+        with pytest.raises(TeacherError, match=said + ".*; leave the options? away") as told:
+            ask({"from": str(tmp_path / "pre"), option: 32})
+        assert "\n" not in str(told.value)
+
+
+def test_a_layer_more_is_refused(ask: Callable[..., Taught], section: dict[str, Any], tmp_path: Path) -> None:
+    """It would be random, beside pre-trained ones that stay as they are, and nothing would say so."""
+    pretrain_teacher({"name": "unisrec", **OPTIONS}, tmp_path / "pre", None, {"ckd": section})
+    with pytest.raises(TeacherError, match="was trained with n_layers=2, so that 3 does not fit its weights"):
+        ask({"from": str(tmp_path / "pre"), "n_layers": 3})
+    assert ask({"from": str(tmp_path / "pre"), "n_layers": 2}).teacher.n_layers == 2
+
+
+def test_another_text_encoder_is_refused(
+    ask: Callable[..., Taught], section: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors of the same size from another language model fit the weights and mean nothing to them."""
+    pretrain_teacher({"name": "unisrec", **OPTIONS}, tmp_path / "pre", None, {"ckd": section})
+    monkeypatch.setattr(WordEncoder, "identity", "words-2")
+    with pytest.raises(ConfigError, match=r"text encoder 'words-1', and ckd\.text\.encoder is 'words-2'"):
+        ask({"from": str(tmp_path / "pre")})
 
 
 def test_pretraining_is_not_lost_when_finetuning_is_killed(

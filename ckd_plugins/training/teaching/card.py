@@ -35,7 +35,7 @@ def describe(plan: Plan, teacher: Any, histories: Mapping[str, History], folder:
     Args:
         plan: what it was made from.
         teacher: the trained teacher.
-        histories: what ``pretrain`` and ``finetune`` returned, as far as they ran.
+        histories: what ``pretrain`` and ``finetune`` returned, as far as they ran and learned something.
         folder: where it has been saved.
     """
     source, material = plan.source, plan.material
@@ -69,7 +69,8 @@ def describe(plan: Plan, teacher: Any, histories: Mapping[str, History], folder:
         }
         card["finetuning"] = {"domain": about, **_told(histories["finetune"])}
     seen = read_seen(source.folder / SEEN) if source is not None else {}
-    if samples := seen | {domain.name: sample(domain) for domain in plan.pretraining}:
+    learned = plan.pretraining if "pretrain" in histories else ()
+    if samples := seen | {domain.name: sample(domain) for domain in learned}:
         write_seen(folder / SEEN, samples)
     _write(folder, card)
 

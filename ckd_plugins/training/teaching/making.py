@@ -56,8 +56,10 @@ def make(plan: Plan, folder: Path, reporter: Reporter) -> Made:
         try:
             teacher = _begin(plan)
             if plan.pretraining:
-                histories["pretrain"] = _train(teacher, "pretrain", list(plan.pretraining), plan, reporter, seconds)
-                if plan.material is None and not histories["pretrain"].epochs:
+                learned = _train(teacher, "pretrain", list(plan.pretraining), plan, reporter, seconds)
+                if learned.epochs:
+                    histories["pretrain"] = learned
+                elif plan.material is None:
                     raise TeacherError(f"teacher {plan.label!r} learns nothing in pre-training; fine-tune it instead")
             if plan.material is not None:
                 histories["finetune"] = _train(teacher, "finetune", plan.material.domain, plan, reporter, seconds)

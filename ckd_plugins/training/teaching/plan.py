@@ -14,6 +14,7 @@ from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig, Component, TeacherComponent
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.encoders.base import TextEncoder
+from ckd_plugins.errors import ConfigError
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
@@ -103,7 +104,8 @@ def make_plan(
     """Put together what decides a teacher.
 
     Raises:
-        UnknownNameError, ConfigError: the teacher or its encoder is not registered, or an option is wrong.
+        UnknownNameError, ConfigError: the teacher or its encoder is not registered, or an option is wrong, or the
+            encoder is not the one that it was pre-trained with.
         TeacherError: the folder that it comes from holds none.
     """
     source = find_source(component)
@@ -112,6 +114,12 @@ def make_plan(
         encoder = ReportingEncoder(config.text.encoder.build(registry, "text_encoder"), reporter)
     if source is not None:
         component, pretraining = source.completed(component), ()
+        before = source.card.get("text_encoder")
+        if encoder is not None and before not in (None, encoder.identity):
+            raise ConfigError(
+                f"teacher {component.label!r}: {str(source.folder)!r} was pre-trained on vectors of the text encoder "
+                f"{before!r}, and ckd.text.encoder is {encoder.identity!r}; set the one that it had"
+            )
     return Plan(component, source, registry, encoder, config.cache_dir, seed, tuple(pretraining), material)
 
 
