@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ckd_plugins.host.speed.best import best_columns
+
 __all__ = ["BestCollector", "asks_for_the_best_only", "hits"]
 
 _OTHERS = ("rec.meanrank", "rec.score", "data.label")
@@ -54,12 +56,12 @@ class BestCollector:
 
     def eval_batch_collect(self, scores: Tensor, interaction: Any, positive_u: Tensor, positive_i: Tensor) -> None:
         """Take a batch's scores ``[R, n_items]`` and its positives, as RecBole's trainer gives them."""
-        best = torch.topk(scores, self._k, dim=-1).indices
+        items = best_columns(scores, self._k)
         need = self._collector.register.need
         if need("rec.items"):
-            self._items.append(best)
+            self._items.append(items)
         if need("rec.topk"):
-            self._hits.append(hits(best, positive_u, positive_i, scores.shape[1]))
+            self._hits.append(hits(items, positive_u, positive_i, scores.shape[1]))
 
     def model_collect(self, model: Any) -> None:
         """As RecBole's."""
