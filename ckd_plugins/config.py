@@ -9,25 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    ValidationError,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
-from pydantic_core import CoreSchema
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from ckd_plugins._component import Component, Lookup, Name, Section
 from ckd_plugins._config_errors import config_error
 from ckd_plugins._config_files import SECTION, overlay, parse_value, read_yaml, split
-from ckd_plugins._options import read_options
-from ckd_plugins.errors import ConfigError
-from ckd_plugins.specs import Spec
+from ckd_plugins._teacher_component import TeacherComponent, labelled
 
 __all__ = [
     "TEXT_FIELDS",
@@ -37,6 +26,7 @@ __all__ = [
     "Lookup",
     "Speed",
     "Targets",
+    "TeacherComponent",
     "Text",
     "default_cache_dir",
     "json_schema",
@@ -46,109 +36,9 @@ __all__ = [
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
-Name = Annotated[str, Field(min_length=1)]
 
 
-class Lookup(Protocol):
-    """What is asked of a registry here; :class:`ckd_plugins.registry.Registry` is one."""
-
-    def get(self, kind: str, name: str) -> Spec:
-        """The record registered under a name."""
-        ...
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
-
-
-class Component(_Section):
-    """Something registered, and its options: ``kl``, or ``{name: kl, tau: 2}``."""
-
-    name: Name
-    """The name it is registered under."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of its factory."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_short_form(cls, given: Any) -> Any:
-        if isinstance(given, str):
-            return {"name": given}
-        if isinstance(given, Component):
-            return given
-        if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
-            raise ValueError("should be a name, or a mapping with 'name' and options")
-        options = {str(k): v for k, v in given.items() if k not in ("name", "options")}
-        return {"name": given["name"], "options": {**(given.get("options") or {}), **options}}
-
-    @model_serializer
-    def _to_short_form(self) -> str | dict[str, Any]:
-        return {"name": self.name, **self.options} if self.options else self.name
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        name = {"type": "string", "minLength": 1}
-        mapping = {"type": "object", "properties": {"name": name}, "required": ["name"], "additionalProperties": True}
-        return {"anyOf": [name, mapping], "description": cls.__doc__}
-
-    def check(self, registry: Lookup, kind: str, host: Iterable[str] = ()) -> dict[str, Any]:
-        """Check name and options without building anything; returns the options in the factory's types.
-
-        Args:
-            registry: where names are looked up.
-            kind: what the component must be, as :meth:`Registry.get` has it.
-            host: names of arguments that the caller of :meth:`build` will add.
-
-        Raises:
-            UnknownNameError: nothing of that kind has the name.
-            ConfigError: an option is unknown, missing or of a wrong type; or the component's code does not import.
-        """
-        factory = self._load(registry, kind)
-        return read_options(factory).check(self._called(kind), self.options, set(host))
-
-    def resolve(self, registry: Lookup, kind: str, host: Iterable[str] = ()) -> dict[str, Any]:
-        """All options that are in force, defaults included: what decides what the component does.
-
-        Arguments and errors are those of :meth:`check`.
-        """
-        hidden = set(host)
-        return {**read_options(self._load(registry, kind)).defaults(hidden), **self.check(registry, kind, hidden)}
-
-    def build(self, registry: Lookup, kind: str, **host: Any) -> Any:
-        """Build the component: its factory, called with the options.
-
-        Args:
-            registry: where names are looked up.
-            kind: what the component must be, as :meth:`Registry.get` has it.
-            host: arguments from the host. A factory gets those that it names in its signature; they are no options.
-
-        Raises:
-            UnknownNameError: nothing of that kind has the name.
-            ConfigError: an option is unknown, missing, of a wrong type or refused by the factory.
-        """
-        factory = self._load(registry, kind)
-        takes = read_options(factory)
-        options = takes.check(self._called(kind), self.options, host)
-        options |= {name: value for name, value in host.items() if takes.open_ended or name in takes.parameters}
-        try:
-            return factory(**options)
-        except ValueError as error:
-            raise ConfigError(f"{self._called(kind)}: {error}") from error
-
-    def _load(self, registry: Lookup, kind: str) -> Any:
-        spec = registry.get(kind, self.name)
-        try:
-            return spec.load()
-        except ImportError as error:
-            packages = getattr(spec, "packages", ())
-            remedy = f"; install it with: pip install {' '.join(packages)}" if packages else ""
-            raise ConfigError(f"{self._called(kind)} cannot be imported: {error}{remedy}") from error
-
-    def _called(self, kind: str) -> str:
-        return f"{kind.replace('_', ' ')} {self.name!r}"
-
-
-class Curriculum(_Section):
+class Curriculum(Section):
     """Which training rows are drawn when."""
 
     difficulty: dict[Name, Annotated[Number, Field(gt=0)]] = Field(
@@ -169,7 +59,7 @@ class Curriculum(_Section):
         return dict.fromkeys(names, 1.0) if isinstance(names, list | tuple) else names
 
 
-class Targets(_Section):
+class Targets(Section):
     """When and over what the teachers are integrated; a word stands for ``when``."""
 
     when: Literal["auto", "batch", "once"] = "auto"
@@ -194,7 +84,7 @@ TEXT_FIELDS = ("title", "movie_title", "name", "brand", "categories", "category"
 """What item texts are called in RecBole's published datasets."""
 
 
-class Text(_Section):
+class Text(Section):
     """How items are read by teachers that read text; a list of columns stands for ``fields``."""
 
     fields: tuple[Name, ...] = Field(default=TEXT_FIELDS, min_length=1)
@@ -208,7 +98,7 @@ class Text(_Section):
         return {"fields": given} if isinstance(given, list | tuple) else given
 
 
-class Speed(_Section):
+class Speed(Section):
     """What makes training faster."""
 
     arrays: Flag = True
@@ -233,10 +123,10 @@ class Speed(_Section):
     """Rank as many users at a time as memory allows, and look only at what the metrics need: the same metrics."""
 
 
-class CkdConfig(_Section):
+class CkdConfig(Section):
     """All settings of a distillation. The seed is RecBole's own ``seed``."""
 
-    teachers: tuple[Component, ...] = ()
+    teachers: tuple[TeacherComponent, ...] = ()
     """Whose knowledge is taught; none means a plain run."""
     candidates: Component | None = None
     """The items that scores are compared on where teachers are integrated in batches: by default ``in_batch``."""
@@ -263,12 +153,17 @@ class CkdConfig(_Section):
     speed: Speed = Speed()
     """What makes training faster."""
 
-    @field_validator("teachers", mode="before", json_schema_input_type=Component | list[Component])
+    @field_validator("teachers", mode="before", json_schema_input_type=TeacherComponent | list[TeacherComponent])
     @classmethod
     def _one_or_many(cls, given: Any) -> Any:
         if isinstance(given, str):
             return [name.strip() for name in given.split(",") if name.strip()]
         return [given] if isinstance(given, Mapping | Component) else given
+
+    @field_validator("teachers")
+    @classmethod
+    def _told_apart(cls, given: tuple[TeacherComponent, ...]) -> tuple[TeacherComponent, ...]:
+        return labelled(given)
 
     @field_validator("pretrain_domains", mode="before", json_schema_input_type=str | list[str])
     @classmethod

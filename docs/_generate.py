@@ -6,16 +6,12 @@ replaced by what the code says. Run ``python docs/_generate.py`` after a change;
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import sys
-import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass
+from collections.abc import Callable
 from importlib import import_module
 from importlib.resources import files
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +21,7 @@ from _rst import to_markdown
 
 from ckd_plugins import hookspecs, specs
 from ckd_plugins._admission import REGISTRATIONS
+from ckd_plugins._docstrings import arguments, attribute_docs, sections
 from ckd_plugins._options import read_options
 from ckd_plugins.config import json_schema
 from ckd_plugins.registry import Registry
@@ -79,6 +76,9 @@ def stale() -> list[Path]:
 # Settings.
 
 
+_COMPONENTS = ("Component", "TeacherComponent")
+
+
 def settings(_: str = "") -> str:
     """Every setting of the ``ckd`` section, from the JSON schema of the pydantic models."""
     schema = json_schema()
@@ -100,7 +100,7 @@ def settings(_: str = "") -> str:
 def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in field:
         name = field["$ref"].rsplit("/", 1)[-1]
-        return "[component](#components)" if name == "Component" else f"[section](#ckd{name.lower()})"
+        return "[component](#components)" if name in _COMPONENTS else f"[section](#ckd{name.lower()})"
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_type(part, schema) for part in field["anyOf"]))
     if "allOf" in field:
@@ -187,7 +187,7 @@ def hooks(_: str = "") -> str:
         kind = "start-up" if name in REGISTRATIONS else "decision, first answer wins" if first else "observer"
         signature = inspect.signature(function)
         arguments = ", ".join(p.replace(annotation=p.empty).name for p in signature.parameters.values())
-        parts = _sections(inspect.getdoc(function) or "")
+        parts = sections(inspect.getdoc(function) or "")
         out += [f"## `{name}` {{ #{name} }}", "", f"*{kind}* · `{name}({arguments})`", "", _sentence(parts[""]), ""]
         for title in ("Args", "Returns"):
             if title in parts:
@@ -206,14 +206,14 @@ def records(_: str = "") -> str:
         cls = getattr(specs, name)
         if not (isinstance(cls, type) and issubclass(cls, specs.Spec) and cls is not specs.Spec):
             continue
-        meanings = _attribute_docs(cls)
+        meanings = attribute_docs(cls)
         own = {f.name: f for f in vars(cls)["__dataclass_fields__"].values()}
         rows = [
             (f"`{field}`", "required" if field in ("name", "factory") else f"`{own[field].default!r}`"
              if repr(own[field].default)[0] != "<" else "`()`", _sentence(meanings.get(field, "")))
             for field in own
         ]  # fmt: skip
-        out += [f"### {name}", "", _sentence(_sections(inspect.getdoc(cls) or "")[""]), ""]
+        out += [f"### {name}", "", _sentence(sections(inspect.getdoc(cls) or "")[""]), ""]
         out += [_table(("field", "default", "meaning"), rows), ""]
     return "\n".join(out)
 
@@ -226,14 +226,14 @@ def components(kind: str) -> str:
     out: list[str] = []
     for record in _registry().records(kind):
         factory = record.spec.load()
-        doc = _sections(inspect.getdoc(factory) or "")
+        doc = sections(inspect.getdoc(factory) or "")
         out += [f"### {kind.replace('_', ' ')}: `{record.spec.name}` {{ #{kind}-{record.spec.name} }}", ""]
         out += [to_markdown(doc[""]).strip(), ""]
         teachers = getattr(record.spec, "teachers", 0)
         needs = getattr(record.spec, "needs", (f"{teachers} teacher{'s' * (teachers > 1)}",) if teachers else ())
         if needs:
             out += [f"Needs: {', '.join(needs)}.", ""]
-        meanings = {**_attribute_docs(factory), **_arguments(doc.get("Args", ""))}
+        meanings = {**attribute_docs(factory), **arguments(doc.get("Args", ""))}
         rows = []
         for name, parameter in read_options(factory).parameters.items():
             if name in FILLED_BY_HOST.get(kind, ()):
@@ -252,7 +252,7 @@ def zoo(_: str = "") -> str:
     out: list[str] = []
     for record in _registry().records("student"):
         spec: Any = record.spec
-        doc = _sections(inspect.getdoc(spec.load()) or "")
+        doc = sections(inspect.getdoc(spec.load()) or "")
         package, _, path = spec.defaults.partition(":")
         settings = files(package).joinpath(path).read_text(encoding="utf-8").strip()
         out += [f"### student: `{spec.name}` {{ #student-{spec.name} }}", "", to_markdown(doc[""]).strip(), ""]
@@ -291,7 +291,7 @@ def api(module: str) -> str:
         described = inspect.isclass(value) or inspect.isfunction(value)
         page = _page_of(value, name)
         path = f"{value.__module__}.{value.__qualname__}" if described else f"{page}.{name}"
-        if not described and name not in _attribute_docs(import_module(page)):
+        if not described and name not in attribute_docs(import_module(page)):
             out += ["", f"`{name}`"]
         else:
             out += ["", f"::: {path}" if page == module else f"[`{name}`][{path}]"]
@@ -307,36 +307,8 @@ def _page_of(value: Any, name: str) -> str:
 # Reading docstrings.
 
 
-def _sections(doc: str) -> dict[str, str]:
-    """Split a Google docstring: ``""`` is the text before the first section."""
-    parts: dict[str, list[str]] = {"": []}
-    current = ""
-    for line in doc.split("\n"):
-        heading = re.fullmatch(r"(Args|Returns|Raises|Example|Attributes):\s*", line)
-        if heading:
-            current = heading[1]
-            parts[current] = []
-        else:
-            if line and not line[0].isspace():  # what is not indented is no part of a section
-                current = ""
-            parts[current].append(line)
-    return {name: textwrap.dedent("\n".join(lines)).strip() for name, lines in parts.items()}
-
-
-def _arguments(section: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in section.split("\n"):
-        head = re.match(r"(\w+): (.*)", line)
-        if head:
-            name = head[1]
-            found[name] = head[2]
-        elif found and line.strip():
-            found[name] += " " + line.strip()
-    return found
-
-
 def _items(section: str) -> str:
-    named = _arguments(section)
+    named = arguments(section)
     return "\n".join(f"- `{k}`: {_sentence(v)}" for k, v in named.items()) if named else _sentence(section)
 
 
@@ -344,30 +316,6 @@ def _program(example: str) -> str:
     lines = [line[4:] for line in example.split("\n") if line.startswith((">>>", "..."))]
     text = "\n".join(line.partition("  # doctest:")[0] for line in lines)
     return re.sub(r"(?<=[^\n])\n@", "\n\n\n@", text)
-
-
-def _attribute_docs(thing: Any) -> dict[str, str]:
-    """Docstrings below attributes, of a class and its bases or of a module."""
-    if inspect.ismodule(thing):
-        return dict(_strings(ast.parse(inspect.getsource(thing)).body))
-    if not is_dataclass(thing) or not isinstance(thing, type):
-        return {}
-    found: dict[str, str] = {}
-    for cls in reversed(thing.__mro__):
-        if is_dataclass(cls):
-            tree = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-            found.update(_strings(getattr(tree, "body", [])))
-    return found
-
-
-def _strings(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
-    for before, after in pairwise(body):
-        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
-            target = before.target if isinstance(before, ast.AnnAssign) else None
-            if isinstance(before, ast.Assign):
-                target = before.targets[0]
-            if isinstance(target, ast.Name):
-                yield target.id, inspect.cleandoc(after.value.value)
 
 
 def _sentence(text: str) -> str:

@@ -14,7 +14,7 @@ _COMMANDS = {
     "distill": "Train a student with what teachers know.",
     "doctor": "Check this machine and its packages; --fix mends what pip can mend.",
     "students": "Show which models can be distilled and how; measure some anew.",
-    "teacher": "List teachers, or train and cache them ahead of their students.",
+    "teacher": "Train teachers ahead of their students, and show what is known of them.",
     "plugins": "List the installed plugins, or check one of them.",
 }
 

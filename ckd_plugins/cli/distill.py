@@ -16,7 +16,11 @@ __all__ = ["distill"]
 @click.command()
 @click.argument("model")
 @click.option("--dataset", "-d", required=True, help="Folder of a dataset, or its name below data_path.")
-@click.option("--teachers", "-t", default=None, help="Names of teachers, separated by commas; none trains plainly.")
+@click.option(
+    *("--teachers", "-t"),
+    default=None,
+    help="By commas: names, names with options (recbole:model=EASE:k=50), folders; none trains plainly.",
+)
 @click.option("--pretrain", "-p", "pretrain", default=None, help="Datasets to pre-train the teachers on, by commas.")
 @click.option("--config", "-c", "files", multiple=True, type=click.Path(), help="RecBole YAML with a ckd: section.")
 @click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="A setting: epochs=20, ckd.weight=4.")

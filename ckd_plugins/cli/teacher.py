@@ -1,4 +1,4 @@
-"""``ckd teacher``: teachers and what is cached of them."""
+"""``ckd teacher``: teachers, made ahead of their students and looked at."""
 
 from __future__ import annotations
 
@@ -7,35 +7,15 @@ from typing import Any
 
 import click
 
+from ckd_plugins.cli.teacher_show import list_teachers, show
+from ckd_plugins.cli.teacher_training import finetune, metrics, pretrain
+
 __all__ = ["teacher"]
 
 
 @click.group()
 def teacher() -> None:
-    """List teachers, or train and cache them ahead of their students."""
-
-
-@teacher.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_teachers(as_json: bool) -> None:
-    """List the teachers that can be named, and those that the cache holds."""
-    from ckd_plugins.cli.tables import print_table
-    from ckd_plugins.config import default_cache_dir
-    from ckd_plugins.registry import get_registry
-
-    known = [
-        (r.spec.name, ", ".join(getattr(r.spec, "needs", ())), r.spec.summary)
-        for r in get_registry().records("teacher")
-    ]
-    # A name that begins with a dot is half written.
-    folders = sorted((default_cache_dir() / "teachers").glob("[!.]*/config.json"))
-    if as_json:
-        listed = [{"name": name, "needs": needs, "summary": summary} for name, needs, summary in known]
-        click.echo(json.dumps({"teachers": listed, "cached": [str(f.parent) for f in folders]}, indent=2))
-        return
-    print_table(("teacher", "needs", "what it is"), known)
-    for folder in folders:
-        click.echo(f"cached: {folder.parent}")
+    """Train teachers ahead of their students, and show what is known of them."""
 
 
 @teacher.command("cache")
@@ -74,9 +54,14 @@ def cache(
         (
             name,
             "reused" if about["reused"] else f"{sum(about['seconds'].values()):.1f} s",
-            ", ".join(f"{metric} {value:.4f}" for metric, value in (about["test_result"] or {}).items()),
+            metrics(about["valid_result"]),
+            metrics(about["test_result"]),
             about["store"],
         )
         for name, about in prepared.items()
     ]
-    print_table(("teacher", "made in", "test", "store"), rows)
+    print_table(("teacher", "made in", "validation", "test", "store"), rows)
+
+
+for command in (pretrain, finetune, list_teachers, show):
+    teacher.add_command(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,14 +23,16 @@ def evaluate_scores(
     config: Any,
     splits: Splits,
     scores: Callable[[NDArray[np.int64]], torch.Tensor],
+    split: Literal["valid", "test"] = "test",
 ) -> dict[str, float] | None:
-    """Rank the catalogue by a scorer for every row of the test split.
+    """Rank the catalogue by a scorer for every row of the test split, or of the validation split.
 
     Args:
         config: the run's RecBole config.
         splits: its data.
         scores: from user ids ``[B]`` to scores ``[B, n_items]`` over RecBole's item ids; a row whose user the scorer
             does not know is all ``-inf`` and counts as a miss.
+        split: which rows.
 
     Returns:
         The config's metrics, or ``None`` where the config asks for labelled or sampled evaluation.
@@ -38,7 +40,7 @@ def evaluate_scores(
     from recbole.data.dataloader import FullSortEvalDataLoader
     from recbole.evaluator import Collector, Evaluator
 
-    loader = splits.test
+    loader = splits.test if split == "test" else splits.valid
     if not isinstance(loader, FullSortEvalDataLoader):
         return None
     with clean_environment():

@@ -24,6 +24,7 @@ from ckd_plugins.host.models import build_model
 from ckd_plugins.host.numbering import numbered
 from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.restoring import restore
+from ckd_plugins.host.resume import Place, keep_epochs
 from ckd_plugins.host.rows import item_tokens, user_tokens
 from ckd_plugins.host.settings import DatasetPath, build_config
 from ckd_plugins.host.speed.model import speed_up
@@ -75,6 +76,7 @@ class Recommender:
         settings: Mapping[str, Any],
         run_dir: Path,
         watchers: list[EpochWatcher],
+        place: Place | None = None,
     ) -> Self:
         """Train a model and keep the weights of the best validation.
 
@@ -83,7 +85,8 @@ class Recommender:
             dataset: where its data lie.
             settings: RecBole's settings, the split included.
             run_dir: gets its files; not needed afterwards.
-            watchers: see the epochs.
+            watchers: see the epochs, those of an earlier process not.
+            place: where the training is kept from process to process, as far as it can be (:mod:`.resume`).
 
         Raises:
             CkdError: settings, data or model do not fit one another.
@@ -100,6 +103,8 @@ class Recommender:
                     trim_batches(splits.train, made, config)
             trainer = build_trainer(config, made, run_dir, watchers)
             stack.callback(close_trainer, trainer)
+            if place is not None and not tree:
+                keep_epochs(trainer, place)
             trainer.fit(splits.train, splits.valid, verbose=False, saved=not tree, show_progress=False)
             best = None if tree else trainer.ckd_best
             if best is not None:

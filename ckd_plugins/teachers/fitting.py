@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ckd_plugins.errors import TeacherError
+from ckd_plugins.teachers.fit_state import FitState
 from ckd_plugins.teachers.history import Epoch, History, Progress, Stage
+from ckd_plugins.teachers.keeping import Keeper, Slot, active_keeper
 
 __all__ = ["Counted", "Schedule", "fit"]
 
@@ -40,7 +42,8 @@ class Schedule:
     patience: int | None = None
     """Epochs without a better validation score after which training ends; ``None`` for never."""
     max_seconds: float | None = None
-    """Training ends with the batch that reaches it. What it gives depends on the machine's speed."""
+    """Training ends with the batch that reaches it, time of earlier processes included. What it gives depends on the
+    machine's speed."""
     warmup: int = 0
     """Steps in which the learning rate rises from 0."""
     steps: int | None = None
@@ -68,8 +71,15 @@ def fit(
     *,
     validate: Callable[[], float] | None = None,
     progress: Progress | None = None,
+    along: Collection[str] = (),
+    keeper: Keeper | None = None,
 ) -> History:
     """Train the model's parameters that require gradients with Adam, and leave it with the best epoch's weights.
+
+    With a keeper the training is written down after each epoch, and within long ones. A call that is the same but for
+    the time goes on from there, and ends with the same weights, bit for bit where arithmetic repeats itself (one
+    thread of a CPU). It draws the same random numbers if they come from torch and from
+    :func:`~ckd_plugins.teachers.keeping.watched` generators.
 
     Args:
         model: what is trained; it is in training mode while ``loss`` is called, and in evaluation mode otherwise.
@@ -77,54 +87,79 @@ def fit(
         loss: gives the mean loss of a batch's predictions.
         schedule: how long and how fast.
         validate: gives a score, higher is better, after each epoch; without it the last epoch is the best.
-        progress: told of each epoch.
+        progress: told of each epoch, not of those of an earlier process.
+        along: names of parameters that ``batches`` or ``loss`` change, not the optimizer; they are kept with those that
+            are trained, and end as they were in the best epoch.
+        keeper: where the training is kept; by default the enclosing
+            :func:`~ckd_plugins.teachers.keeping.kept_in`'s, or nowhere.
 
     Raises:
         TeacherError: if the loss is no longer a finite number.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=schedule.learning_rate, fused=True)
-    history, best = History(), [p.detach().clone() for p in parameters]
-    begin, step = time.perf_counter(), 0
+    at = FitState(model, optimizer, frozenset(along), done=schedule.epochs < 1)
+    keeper = keeper or active_keeper()
+    slot = keeper.slot(schedule.stage) if keeper is not None and not at.done else None
+    _take_up(at, slot, schedule)
+    begin = time.perf_counter() - at.seconds
 
     def late() -> bool:
-        return schedule.max_seconds is not None and time.perf_counter() - begin >= schedule.max_seconds
+        at.seconds = time.perf_counter() - begin
+        return schedule.max_seconds is not None and at.seconds >= schedule.max_seconds
 
-    for number in range(1, schedule.epochs + 1):
-        total, count = 0.0, 0
+    while not at.done:
         model.train()
-        for batch in batches():
+        for batch in at.remaining(batches):
             value = loss(batch)
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(value)
             if schedule.clip is not None:
                 nn.utils.clip_grad_norm_(parameters, schedule.clip)
-            step += 1
+            at.step += 1
             for group in optimizer.param_groups:
-                group["lr"] = schedule.rate(step, time.perf_counter() - begin)
+                group["lr"] = schedule.rate(at.step, time.perf_counter() - begin)
             optimizer.step()
-            total, count = total + value.item() * len(batch.row), count + len(batch.row)
+            at.total, at.count = at.total + value.item() * len(batch.row), at.count + len(batch.row)
+            at.batch += 1
             if late():
                 break
+            if slot is not None and slot.due:
+                slot.write(*at.capture())
         model.eval()
-        mean = total / max(1, count)
+        mean = at.total / max(1, at.count)
         if mean != mean:
-            raise TeacherError(f"{schedule.stage}, epoch {number}: the loss is not a number; lower the learning rate")
+            raise TeacherError(f"{schedule.stage}, epoch {at.epoch}: the loss is not a number; lower the learning rate")
         score = validate() if validate is not None else None
-        epoch = Epoch(schedule.stage, number, schedule.epochs, mean, score, time.perf_counter() - begin)
-        history.epochs.append(epoch)
-        if score is None or not history.best or score > (history.valid or 0.0):
-            history.best = number
-            best = [p.detach().clone() for p in parameters]
+        _close_epoch(at, schedule, mean, score, late())
+        if slot is not None:
+            slot.write(*at.capture())
         if progress is not None:
-            progress(epoch)
-        if late():
-            history.stopped = "seconds"
-            break
-        if schedule.patience is not None and number - history.best >= schedule.patience:
-            history.stopped = "patience"
-            break
+            progress(at.history.epochs[-1])
     with torch.no_grad():
-        for parameter, kept in zip(parameters, best, strict=True):
+        for parameter, kept in zip(at.moving.values(), at.best, strict=True):
             parameter.copy_(kept)
-    return history
+    return at.history
+
+
+def _take_up(at: FitState, slot: Slot | None, schedule: Schedule) -> None:
+    """Go on where an earlier process ended, if there was one."""
+    found = slot.read() if slot is not None else None
+    if slot is None or found is None or not at.restore(*found):
+        return
+    said = "had ended" if at.done else f"goes on at {at.place}"
+    slot.keeper.say(f"an earlier process was stopped; {schedule.stage} {said} (of {schedule.epochs} epochs)")
+
+
+def _close_epoch(at: FitState, schedule: Schedule, loss: float, score: float | None, late: bool) -> None:
+    history, number = at.history, at.epoch
+    history.epochs.append(Epoch(schedule.stage, number, schedule.epochs, loss, score, at.seconds))
+    if score is None or not history.best or score > (history.valid or 0.0):
+        history.best = number
+        at.best = at.values()
+    if late:
+        history.stopped = "seconds"
+    elif schedule.patience is not None and number - history.best >= schedule.patience:
+        history.stopped = "patience"
+    at.done = history.stopped != "epochs" or number >= schedule.epochs
+    at.next_epoch()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ _LOCAL = ("encoder", "cache_dir", "device")
 @dataclass(kw_only=True, eq=False)
 class NetworkTeacher(Teacher):
     """A network that is pre-trained on domains and fine-tuned on one, whose items it knows then."""
+
+    settled: ClassVar[tuple[str, ...]] = ()
+    """Options that are decided once there are weights: with another value these would mean something else."""
 
     domain: str | None = field(init=False, default=None)
     """Name of the domain it was fine-tuned on."""
@@ -84,9 +87,18 @@ class NetworkTeacher(Teacher):
             folder: what :meth:`save` wrote.
             options: settings to change for further training, such as ``finetune_epochs``; and what belongs to a
                 machine and is not saved, such as a language model, needed to train further only.
+
+        Raises:
+            TeacherError: also where an option is not that of the training before, and would have to be.
         """
         config, weights = storage.read(folder, cls.name)
         try:
+            for name in cls.settled:
+                if weights and name in options and options[name] != config["options"][name]:
+                    raise TeacherError(
+                        f"{folder} was trained with {name}={config['options'][name]!r}, so that {options[name]!r} does "
+                        f"not fit its weights; leave the option away, or train from nothing"
+                    )
             teacher = cls(**{**config["options"], **options})
             teacher.domain, teacher._items = config["domain"], tuple(config["items"])
             teacher.pretrained_on = tuple(config["pretrained_on"])

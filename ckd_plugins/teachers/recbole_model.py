@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -24,10 +23,12 @@ from ckd_plugins.host.recommender import Recommender, model_kind, reads_user
 from ckd_plugins.teachers import storage
 from ckd_plugins.teachers.base import Float32
 from ckd_plugins.teachers.calibration import fitted_temperature
-from ckd_plugins.teachers.history import Epoch, History, Progress
+from ckd_plugins.teachers.history import History, Progress
+from ckd_plugins.teachers.keeping import active_keeper
 from ckd_plugins.teachers.listing import ListTeacher
 from ckd_plugins.teachers.recbole_checkpoint import read_trained
 from ckd_plugins.teachers.recbole_data import OWN_SETTINGS, write_dataset
+from ckd_plugins.teachers.recbole_epochs import Place, Watcher
 from ckd_plugins.teachers.user_lists import UserLists
 
 __all__ = ["RecBoleModel"]
@@ -109,14 +110,17 @@ class RecBoleModel(ListTeacher):
             domain = domain.hold_last_out()
         if not (domain.valid[np.diff(domain.offsets) > 0] >= 0).any():
             raise DataError(f"{domain.name}: no user has two training interactions, so there is nothing to learn")
-        watcher = _Watcher(self.finetune_epochs, progress)
+        watcher = Watcher(self.finetune_epochs, progress)
+        keeper = active_keeper()
+        place = None if keeper is None else Place(keeper.slot("finetune"), watcher)
         self._asked, self._lists, self._weights, self._unit, self._loaded = None, None, {}, 1.0, False
         with tempfile.TemporaryDirectory(prefix="ckd-") as scratch, random_states_kept():
             try:
                 if self.checkpoint is not None:
                     made = self._read(self.checkpoint, domain, scratch)
                 else:
-                    made = Recommender.train(self.model, *self._data(domain, scratch), Path(scratch), [watcher])
+                    data = self._data(domain, scratch)
+                    made = Recommender.train(self.model, *data, Path(scratch), [watcher], place)
             except (StudentError, ValueError) as error:
                 raise TeacherError(f"teacher 'recbole', model {self.model}: {error}") from error
             self.domain, self._size = domain, made.size
@@ -310,33 +314,6 @@ class RecBoleModel(ListTeacher):
             arrays |= {f"lists.{name}": value for name, value in vars(self._lists).items()}
         tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
         return tensors | {f"model.{name}": value for name, value in self._weights.items()}
-
-
-class _Watcher:
-    """RecBole's epochs as a teacher's history."""
-
-    def __init__(self, epochs: int, progress: Progress | None) -> None:
-        self.history = History()
-        self._epochs, self._progress, self._begin = epochs, progress, time.perf_counter()
-        self._seen = 0
-
-    def before_epoch(self, epoch: int, train_data: Any) -> None:
-        pass
-
-    def after_epoch(self, epoch: int, seconds: float, loss: float) -> None:
-        self._told(epoch, loss, None)
-
-    def after_validation(self, epoch: int, score: float, result: dict[str, float]) -> None:
-        if self.history.epochs and self.history.epochs[-1].number == epoch + 1:
-            self._told(epoch, self.history.epochs.pop().loss, score)
-
-    def _told(self, epoch: int, loss: float, valid: float | None) -> None:
-        told = Epoch("finetune", epoch + 1, self._epochs, loss, valid, time.perf_counter() - self._begin)
-        self.history.epochs.append(told)
-        if valid is not None and (not self.history.best or valid > (self.history.valid or 0.0)):
-            self.history.best = told.number
-        if self._progress is not None and valid is not None:
-            self._progress(told)
 
 
 def _refusal(model: str) -> str | None:

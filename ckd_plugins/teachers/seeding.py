@@ -8,13 +8,19 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from ckd_plugins.teachers.keeping import watched
+
 __all__ = ["seeded"]
 
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[np.random.Generator]:
-    """Seed torch for the time being, and give a generator for the order of batches; the host's numbers do not move."""
+    """Seed torch for the time being, and give a generator for the order of batches; the host's numbers do not move.
+
+    The generator counts to the state of trainings (:func:`ckd_plugins.teachers.keeping.watched`).
+    """
     devices = [device] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
-        yield np.random.default_rng(seed)
+        with watched(np.random.default_rng(seed)) as generator:
+            yield generator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,8 @@ class TextTeacher(NetworkTeacher):
     ``all_positions=False`` is theirs. Of runs with 2048 predictions a step theirs was the better one on Amazon Office;
     with 1024, and a larger UniSRec, this one caught up. Item vectors are made once a batch, for histories and targets.
     """
+
+    settled: ClassVar[tuple[str, ...]] = ("text_size", "hidden_size", "n_layers", "n_heads", "inner_size", "projection")
 
     encoder: TextEncoder | None = None
     """Language model for the texts; all-MiniLM-L6-v2 by default."""

@@ -61,6 +61,7 @@ class UniM2Rec(TextTeacher):
     """
 
     name: ClassVar[str] = "unim2rec"
+    settled: ClassVar[tuple[str, ...]] = (*TextTeacher.settled, "n_experts", "image_size")
     files: ClassVar[tuple[str, ...]] = ("images",)
     models: ClassVar[tuple[str, ...]] = ("image_encoder",)
 

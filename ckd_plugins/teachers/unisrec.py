@@ -79,6 +79,7 @@ class UniSRec(TextTeacher):
     name: ClassVar[str] = "unisrec"
     files: ClassVar[tuple[str, ...]] = ("checkpoint", "item_vectors", "item_index")
     instead_of_text: ClassVar[tuple[str, ...]] = ("item_vectors",)
+    settled: ClassVar[tuple[str, ...]] = (*TextTeacher.settled, "n_experts")
 
     checkpoint: str | None = None
     """A pre-trained network to start from: the authors' ``UniSRec-FHCKM-300.pth``, or another one that their program

@@ -71,6 +71,7 @@ class VQRec(TextTeacher):
     """
 
     name: ClassVar[str] = "vqrec"
+    settled: ClassVar[tuple[str, ...]] = (*TextTeacher.settled, "sequence_encoder", "digits", "code_size", "rotations")
 
     sequence_encoder: Literal["transformer", "gru"] = "gru"
     hidden_size: int = 128

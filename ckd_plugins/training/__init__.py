@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ckd_plugins.training.entry import distill
+    from ckd_plugins.training.finetune import finetune_teacher
+    from ckd_plugins.training.pretrain import pretrain_teacher
     from ckd_plugins.training.run import Run
     from ckd_plugins.training.subscribe import register_students
 
-__all__ = ["Run", "distill", "register_students"]
+__all__ = ["Run", "distill", "finetune_teacher", "pretrain_teacher", "register_students"]
 
-_HOME = {"Run": "run", "distill": "entry", "register_students": "subscribe"}
+_HOME = {
+    "Run": "run",
+    "distill": "entry",
+    "finetune_teacher": "finetune",
+    "pretrain_teacher": "pretrain",
+    "register_students": "subscribe",
+}
 
 
 def __getattr__(name: str) -> Any:

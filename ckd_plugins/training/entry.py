@@ -77,7 +77,7 @@ def distill(
     model_class(student.model)
     check_run(config, registry, settings, found, data_path)
     run_dir = new_run_folder(config.run_dir, model, found.name, len(config.teachers))
-    run = Run(run_dir, model, found.name, config, dict(settings), [c.name for c in config.teachers])
+    run = Run(run_dir, model, found.name, config, dict(settings), [c.label for c in config.teachers])
     try:
         result = fit(run, settings, student, found, registry, reporter or Silent(), saved, data_path)
     except BaseException as error:

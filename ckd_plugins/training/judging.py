@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ckd_plugins.domains.instances import Instances
 from ckd_plugins.host.data import Splits
 from ckd_plugins.host.evaluate import evaluate_scores
 from ckd_plugins.training.material import Material
@@ -16,25 +17,35 @@ from ckd_plugins.training.material import Material
 __all__ = ["judge_teacher"]
 
 
-def judge_teacher(teacher: Any, material: Material, splits: Splits, config: Any) -> dict[str, float] | None:
+def judge_teacher(
+    teacher: Any, material: Material, splits: Splits, config: Any, split: Literal["valid", "test"] = "test"
+) -> dict[str, float] | None:
     """Rank the whole catalogue by a teacher for every test row, with the student's masking of known items.
 
+    Args:
+        teacher: who ranks.
+        material: the run's data in its terms.
+        splits: the run's data.
+        config: its RecBole config.
+        split: ``"valid"`` for the validation rows, whose histories are the training sequences.
+
     Returns:
-        The run's metrics on the test split, or ``None`` where the run is not evaluated by full ranking, or has several
-        test rows of a user with histories that differ, or a teacher's lists are shorter than what the metrics ask, or
-        it has no answer for any of the rows.
+        The run's metrics on the split, or ``None`` where the run is not evaluated by full ranking, or has several
+        rows of a user with histories that differ, or a teacher's lists are shorter than what the metrics ask, or it has
+        no answer for any of the rows.
     """
     if config["MODEL_TYPE"].name == "SEQUENTIAL":
-        users = splits.test._dataset.inter_feat[config["USER_ID_FIELD"]]
+        users = (splits.test if split == "test" else splits.valid)._dataset.inter_feat[config["USER_ID_FIELD"]]
         if len(users.unique()) < len(users):
             return None  # each of a user's test rows has a history of its own, and a teacher is asked one a user
     listing = getattr(teacher, "form", "factors") == "topk"
     if listing and not _lists_do(teacher, config):
         return None
-    answered = teacher.keys(material.evaluation_instances()) != 0
+    asked = material.evaluation_instances(before=split)
+    answered = teacher.keys(asked) != 0
     if not answered.any():
         return None
-    answer = _listed(teacher, material) if listing else _products(teacher, material)
+    answer = _listed(teacher, asked) if listing else _products(teacher, material, asked)
 
     def scores(users: NDArray[np.int64]) -> torch.Tensor:
         row = material.user_row[users]
@@ -42,18 +53,17 @@ def judge_teacher(teacher: Any, material: Material, splits: Splits, config: Any)
         known[torch.from_numpy((row < 0) | ~answered[row])] = -torch.inf
         return torch.nn.functional.pad(known, (1, 0), value=-torch.inf)
 
-    return evaluate_scores(config, splits, scores)
+    return evaluate_scores(config, splits, scores, split)
 
 
-def _products(teacher: Any, material: Material) -> Callable[[NDArray[np.int64]], torch.Tensor]:
-    vectors = torch.from_numpy(teacher.encode(material.evaluation_instances()))
+def _products(teacher: Any, material: Material, instances: Instances) -> Callable[[NDArray[np.int64]], torch.Tensor]:
+    vectors = torch.from_numpy(teacher.encode(instances))
     items = torch.from_numpy(teacher.item_factors(material.domain))
     unknown = torch.from_numpy(~teacher.known_items(material.domain))
     return lambda rows: (vectors[torch.from_numpy(rows)] @ items.T).masked_fill(unknown, -torch.inf)
 
 
-def _listed(teacher: Any, material: Material) -> Callable[[NDArray[np.int64]], torch.Tensor]:
-    instances = material.evaluation_instances()
+def _listed(teacher: Any, instances: Instances) -> Callable[[NDArray[np.int64]], torch.Tensor]:
     return lambda rows: torch.from_numpy(teacher.scores(instances, rows))
 
 

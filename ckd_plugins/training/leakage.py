@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ckd_plugins.config import TeacherComponent
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.errors import DataError
 from ckd_plugins.host.data import Splits
 from ckd_plugins.host.rows import held_out_pairs
+from ckd_plugins.training.teaching.seen import read_seen, shared
+from ckd_plugins.training.teaching.source import SEEN
 
-__all__ = ["refuse_leaks"]
+__all__ = ["refuse_leaks", "refuse_seen"]
 
 _CHANCE = 0.5
 """Share of held-out interactions that a domain may hold by chance: catalogues that number users and items alike meet in
@@ -39,3 +42,28 @@ def refuse_leaks(splits: Splits, config: Any, domains: Sequence[Domain]) -> None
                 f"pretrain_domains: {domain.name!r} holds {found} of the {len(held_out)} interactions that the student "
                 f"is validated and tested on; teachers would know the answers; name other domains"
             )
+
+
+def refuse_seen(splits: Splits, config: Any, teachers: Sequence[TeacherComponent]) -> None:
+    """Compare what is held out with what the teachers that come from folders were pre-trained on.
+
+    Args:
+        splits: the student's data.
+        config: its RecBole config.
+        teachers: those of the run.
+
+    Raises:
+        DataError: most of a sample of the held-out interactions is in a teacher's pre-training data.
+        TeacherError: a folder's sample of them is damaged.
+    """
+    sources = [(teacher.label, teacher.source) for teacher in teachers if teacher.source is not None]
+    held_out = held_out_pairs(splits, config) if sources else set()
+    for label, folder in sources:
+        for name, kept in read_seen(folder / SEEN).items():
+            found, of = shared(kept, held_out)
+            if found > _CHANCE * of:
+                raise DataError(
+                    f"teacher {label!r}: {str(folder)!r} was pre-trained on {name!r}, which holds {found} of {of} "
+                    f"interactions that the student is validated and tested on; it would know the answers; take a "
+                    f"teacher that was pre-trained on other domains"
+                )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,10 +66,14 @@ class Material:
         rows = sorted(zip(self.domain.items, self.domain.text, self.domain.described(), strict=True))
         return blake2b(repr(rows).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
-    def evaluation_instances(self) -> Instances:
-        """One row a domain user: the history before its test target (train sequence, then the validation target)."""
+    def evaluation_instances(self, before: Literal["valid", "test"] = "test") -> Instances:
+        """One row a domain user: the history before its test target (train sequence, then the validation target).
+
+        Args:
+            before: ``"valid"`` for the history before its validation target: the train sequence.
+        """
         d = self.domain
-        known = d.valid >= 0
+        known = d.valid >= (0 if before == "test" else d.n_items)
         sequence = np.insert(d.sequence, d.offsets[1:][known], d.valid[known])
         offsets = d.offsets + np.concatenate([[0], np.cumsum(known)])
         target = np.zeros(d.n_users, np.int32)

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ckd_plugins.config import load_config
 from ckd_plugins.errors import ConfigError
-from ckd_plugins.host.data import load_splits
-from ckd_plugins.host.journal import recbole_log
-from ckd_plugins.host.settings import build_config, find_dataset
+from ckd_plugins.host.settings import find_dataset
 from ckd_plugins.registry import get_registry
+from ckd_plugins.training.apart import open_data
 from ckd_plugins.training.entry import check_run
 from ckd_plugins.training.judging import judge_teacher
-from ckd_plugins.training.leakage import refuse_leaks
-from ckd_plugins.training.material import gather
+from ckd_plugins.training.leakage import refuse_leaks, refuse_seen
 from ckd_plugins.training.progress import Reporter, Silent
 from ckd_plugins.training.teaching import read_pretraining, teach
 
 __all__ = ["prepare_teachers"]
-
-_ALL_PREFIXES = "SASRec"
-"""The family whose rows are every prefix of every train sequence: what it asks covers what the others ask."""
-_PROTOCOL = {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full", "group_by": "user"}
 
 
 def prepare_teachers(
@@ -47,7 +39,8 @@ def prepare_teachers(
         reporter: shows progress.
 
     Returns:
-        By teacher: ``folder``, ``store``, ``reused``, ``seconds`` by stage, ``instances`` and ``test_result``.
+        By the teacher's label: ``folder``, ``store``, ``reused``, ``seconds`` by stage, ``instances``,
+        ``valid_result`` and ``test_result``.
 
     Raises:
         CkdError: as in :func:`ckd_plugins.distill`.
@@ -59,13 +52,11 @@ def prepare_teachers(
     data_path = settings.pop("data_path", None)
     found = find_dataset(dataset, data_path)
     check_run(config, registry, settings, found, data_path)
-    with tempfile.TemporaryDirectory(prefix="ckd-") as scratch, recbole_log(Path(scratch)):
-        given = {"eval_args": _PROTOCOL, "metrics": ["Recall", "NDCG"], "valid_metric": "NDCG@10", **settings}
-        host = build_config(_ALL_PREFIXES, found, given, Path(scratch))
-        splits = load_splits(host, config.speed)
-        material = gather(splits, host, found, config.text.fields)
+    with open_data(found, settings, config) as data:
+        host, splits, material = data.host, data.splits, data.material
         pretraining = read_pretraining(config, host, data_path)
         refuse_leaks(splits, host, pretraining)
+        refuse_seen(splits, host, config.teachers)
         prepared: dict[str, dict[str, Any]] = {}
         for component in config.teachers:
             one = teach(component, material, pretraining, config, registry, reporter, int(host["seed"]))
@@ -75,6 +66,7 @@ def prepare_teachers(
                 "reused": one.reused,
                 "seconds": one.seconds,
                 "instances": len(material.instances),
+                "valid_result": judge_teacher(one.teacher, material, splits, host, "valid"),
                 "test_result": judge_teacher(one.teacher, material, splits, host),
             }
     return prepared

@@ -109,7 +109,7 @@ def soft_targets(
 def _learns(config: CkdConfig, registry: Registry) -> bool:
     """Whether the integrator has parameters."""
     integrator = config.integrator.build(registry, "integrator")
-    integrator.bind([component.name for component in config.teachers])
+    integrator.bind([component.label for component in config.teachers])
     return any(p.requires_grad for p in integrator.parameters())
 
 

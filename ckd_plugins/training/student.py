@@ -50,12 +50,8 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
                 )
     if not config.teachers:
         return
-    names = [component.name for component in config.teachers]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ConfigError(f"teacher {twice[0]!r} is named twice; a run takes each teacher once")
     (config.candidates or IN_BATCH).build(registry, "candidates", seed=0)
-    config.integrator.build(registry, "integrator").bind(names)
+    config.integrator.build(registry, "integrator").bind([component.label for component in config.teachers])
     config.loss.build(registry, "loss", tau=config.temperature)
     check_targets(config, registry)
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +14,15 @@ import pytest
 from ckd_plugins.domains import Domain
 from ckd_plugins.errors import DataError, TeacherError, UnknownNameError
 from ckd_plugins.teachers import Epoch, RecBoleModel
+from ckd_plugins.teachers.keeping import Slot, kept_in
 from ckd_plugins.teachers.ranking import ndcg
 
 FAST = {"epochs": 3, "train_batch_size": 256, "embedding_size": 16, "hidden_size": 16, "gpu_id": ""}
 Fitted = Callable[[str], RecBoleModel]
+
+
+class Stopped(BaseException):
+    """The process ends here."""
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +149,55 @@ def test_epochs_are_reported_with_their_validation(domain: Domain) -> None:
     history = RecBoleModel(model="BPR", settings=FAST).finetune(domain, progress=told.append)
     assert [e.number for e in told] == [1, 2, 3] == [e.number for e in history.epochs]
     assert history.valid == max(e.valid for e in history.epochs if e.valid is not None)
+
+
+@pytest.mark.parametrize("model", ["GRU4Rec", "BPR", "LightGCN", "MultiVAE", "SGL", "RecVAE"])
+def test_a_stopped_training_goes_on(
+    domain: Domain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """Negatives, dropout and order of another epoch, or an annealing that begins again, are another model.
+
+    RecVAE has a trainer of its own, which begins again.
+    """
+    settings = {
+        **FAST,
+        "epochs": 5,
+        "hidden_dimension": 16,
+        "latent_dimension": 8,
+        "stopping_step": 2,
+        "learning_rate": 0.02,
+    }
+    stock, left = Slot.write, -1
+
+    def write(slot: Slot, *state: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Stopped
+        stock(slot, *state)
+
+    monkeypatch.setattr(Slot, "write", write)
+    lines: list[str] = []
+
+    def made() -> tuple[str, object]:
+        with kept_in(tmp_path, "a", every=0.0, told=lines.append):
+            np.random.seed(len(lines))  # whatever the process did before
+            teacher = RecBoleModel(model=model, settings=settings, max_length=6, k=20)
+            history = teacher.finetune(domain)
+            return teacher.digest, (history.best, [(e.number, e.loss, e.valid) for e in history.epochs])
+
+    expected = made()
+    kept = model != "RecVAE"
+    if kept:
+        shutil.rmtree(tmp_path)
+    for stop in (2, 3) if kept else ():
+        left = stop
+        with pytest.raises(Stopped):
+            made()
+    left = -1
+    assert made() == expected
+    places = ["epoch 2", "epoch 4"] if kept else []
+    assert [line.partition("goes on at ")[2] for line in lines] == [f"{place} (of 5 epochs)" for place in places]
 
 
 def test_without_validation_targets_the_last_of_training_serve(domain: Domain) -> None:

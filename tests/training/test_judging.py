@@ -47,8 +47,11 @@ TEACHER = SimpleNamespace(
 )
 
 
-def reference(shop: Path, *, masked: bool) -> dict[str, float]:
-    """Recall@10 and NDCG@10 of the last item after all others, in float64, straight from the file."""
+def reference(shop: Path, *, masked: bool, left_out: int = 0) -> dict[str, float]:
+    """Recall@10 and NDCG@10 of the last item after all others, in float64, straight from the file.
+
+    ``left_out``: of everybody's newest items, as if they had not happened.
+    """
     rows = [line.split("\t") for line in (shop / "shop.inter").read_text().splitlines()[1:]]
     sequences: dict[str, list[str]] = {}
     for user, item, _ in sorted(rows, key=lambda row: (row[0], float(row[2]))):
@@ -58,7 +61,7 @@ def reference(shop: Path, *, masked: bool) -> dict[str, float]:
     table = vectors(catalogue).astype(np.float64)
     ranks = []
     for sequence in sequences.values():
-        *known, target = sequence
+        *known, target = sequence[: len(sequence) - left_out]
         scores = table @ taste(table[[index[i] for i in known]].astype(np.float32)).astype(np.float64)
         if masked:
             for item in set(known) - {target}:
@@ -69,6 +72,16 @@ def reference(shop: Path, *, masked: bool) -> dict[str, float]:
         "recall@10": len(hits) / len(ranks),
         "ndcg@10": sum(1 / math.log2(rank + 2) for rank in hits) / len(ranks),
     }
+
+
+@pytest.mark.parametrize(("model", "masked"), [("BPR", True), ("SASRec", False)])
+def test_validation_is_ranked_before_the_validation_target(
+    prepare: Prepare, shop: Path, model: str, masked: bool
+) -> None:
+    """With the history of a test row the target would be in the history."""
+    run = prepare(model)
+    found = judge_teacher(TEACHER, run.material, run.splits, run.host, "valid")
+    assert found == pytest.approx(reference(shop, masked=masked, left_out=1), abs=5.1e-5)
 
 
 @pytest.mark.parametrize(("model", "masked"), [("BPR", True), ("MultiVAE", True), ("SASRec", False)])
@@ -94,7 +107,7 @@ def test_a_user_that_no_teacher_knows_is_ranked_by_nobodys_taste(
 ) -> None:
     """Row -1 is the last user's: strangers would get somebody else's scores."""
     run, seen = prepare("BPR"), []
-    monkeypatch.setattr(judging, "evaluate_scores", lambda config, splits, scores: seen.append(scores))
+    monkeypatch.setattr(judging, "evaluate_scores", lambda config, splits, scores, split: seen.append(scores))
     run.material.user_row[5] = -1
     judge_teacher(TEACHER, run.material, run.splits, run.host)
     found = seen[0](np.array([5, 6]))

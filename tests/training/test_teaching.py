@@ -397,31 +397,18 @@ def test_a_teacher_without_texts_needs_no_encoder(registry: Registry) -> None:
     check_teachers(CkdConfig.parse({"teachers": ["last"], "text": {"encoder": "nobody"}}), registry, False, "d")
 
 
-def test_pretraining_reads_every_interaction(shop: Path) -> None:
-    """A held-out split of a domain that nobody is tested on is data thrown away."""
-    (domain,) = read_pretraining(CkdConfig.parse({"pretrain_domains": [str(shop)]}), FIELDS)
-    assert len(domain.sequence) == len((shop / "shop.inter").read_text().splitlines()) - 1
-    assert all(domain.text)
-
-
-def test_a_pretraining_dataset_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """FileNotFoundError tells a path, not which setting named it."""
-    with pytest.raises(DataError, match=r"dataset '.*nowhere' not found"):
-        read_pretraining(CkdConfig.parse({"pretrain_domains": [str(tmp_path / "nowhere")]}), FIELDS)
-
-
 def test_a_second_process_waits_and_finds_the_teacher(ask: Teach, tmp_path: Path, recorder: Recorder) -> None:
     """Two studies started together would train every teacher twice, or end with a lock error after minutes."""
     import threading
 
-    from ckd_plugins.training.teaching import _alone
+    from ckd_plugins.training.teaching.folders import alone
 
     first = ask("last")
     entered = threading.Event()
     order: list[str] = []
 
     def hold() -> None:
-        with _alone(first.folder, "last", recorder):
+        with alone(tmp_path / "cache" / "locks" / f"{first.folder.name}.lock", "last", recorder):
             entered.set()
             order.append("first")
             threading.Event().wait(0.5)

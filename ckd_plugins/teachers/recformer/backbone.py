@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ class Backbone:
         for role in ("cls_token_id", "pad_token_id", "mask_token_id"):
             if getattr(self.tokenizer, role) is None:
                 raise TeacherError(f"backbone {self.source!r} has a tokenizer without {role}; take another model")
+
+    @property
+    def words(self) -> str:
+        """Digest of the tokenizer's words and their ids, 16 hexadecimal digits."""
+        words = sorted((number, word) for word, number in self.tokenizer.get_vocab().items())
+        return blake2b(repr(words).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     def shape(
         self,

@@ -53,23 +53,13 @@ class Stages:
         """
         total = self.schedule.epochs
         first = self._part(total - self.second, steps, 0.0)
-        table, best, history = matcher.table.detach().clone(), -1.0, History()
+        history = History()
 
         def fresh() -> Iterable[Batch]:
             matcher.refresh()
             return batches()
 
-        def judge() -> float:
-            nonlocal table, best
-            assert validate is not None
-            score = validate()
-            if score > best:
-                table, best = matcher.table.detach().clone(), score
-            return score
-
-        def stage(
-            source: Callable[[], Iterable[Batch]], schedule: Schedule, judge: Callable[[], float] | None
-        ) -> History:
+        def stage(source: Callable[[], Iterable[Batch]], schedule: Schedule, along: tuple[str, ...] = ()) -> History:
             """Train one stage, whose epochs come after those that were before."""
             done, spent = len(history.epochs), history.seconds
 
@@ -77,14 +67,12 @@ class Stages:
                 return replace(epoch, number=epoch.number + done, of=total, seconds=epoch.seconds + spent)
 
             report = None if progress is None else lambda epoch: progress(placed(epoch))
-            found = fit(matcher, source, matcher.loss, schedule, validate=judge, progress=report)
+            found = fit(matcher, source, matcher.loss, schedule, validate=validate, progress=report, along=along)
             return replace(found, epochs=[placed(e) for e in found.epochs], best=found.best + done if found.best else 0)
 
-        history = stage(fresh, first, None if validate is None else judge)
+        history = stage(fresh, first, along=("table",))
         if not history.best:
             matcher.refresh()
-        elif validate is not None:
-            _put(matcher, {"table": table})
         limit = self.schedule.max_seconds
         if not self.second or (limit is not None and history.seconds >= limit):
             return history
@@ -95,7 +83,7 @@ class Stages:
             matcher.table.data.div_(self.item_rate)
             matcher.table.requires_grad_(True)
         try:
-            second = stage(batches, schedule, validate)
+            second = stage(batches, schedule)
         finally:
             matcher.table.requires_grad_(False)
             matcher.table.data.copy_(F.normalize(matcher.table, dim=-1))

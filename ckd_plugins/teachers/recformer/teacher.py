@@ -53,6 +53,7 @@ class Recformer(NetworkTeacher):
 
     name: ClassVar[str] = "recformer"
     files: ClassVar[tuple[str, ...]] = ("backbone", "checkpoint")
+    settled: ClassVar[tuple[str, ...]] = ("n_layers", "attention_window", "pooling", "projection")
 
     backbone: str | None = None
     """Folder of a transformers model of BERT's or Longformer's kind with its tokenizer; by default all-MiniLM-L6-v2
@@ -126,6 +127,7 @@ class Recformer(NetworkTeacher):
     _start: tuple[NetShape, dict[str, Tensor]] | None = field(init=False, default=None, repr=False)
     _matcher: Matcher | None = field(init=False, default=None, repr=False)
     _backbone: Backbone | None = field(init=False, default=None, repr=False)
+    _words: str | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.backbone is not None and self.backbone_id is not None:
@@ -217,7 +219,13 @@ class Recformer(NetworkTeacher):
             raise DataError(
                 f"domain {domain.name!r}: no item has a text; name its columns in text_fields, or use another teacher"
             )
-        tokenizer = self._language_model().tokenizer
+        model = self._language_model()
+        if self._start is not None and self._words not in (None, model.words):
+            raise TeacherError(
+                f"teacher {self.name!r} was pre-trained with another tokenizer than that of {model.source!r}; give the "
+                f"backbone that it had"
+            )
+        self._words, tokenizer = model.words, model.tokenizer
         return tokenise(domain.described(), tokenizer, attributes=self.max_attributes, longest=self.attribute_tokens)
 
     def _language_model(self) -> Backbone:
@@ -302,6 +310,7 @@ class Recformer(NetworkTeacher):
         return sum(t.numel() for name, t in self._weights().items() if not name.startswith("tokens."))
 
     def _restore(self, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+        self._words = config["words"]
         if config["net"] is None:
             return
         parts: dict[str, dict[str, Tensor]] = {"net": {}, "tokens": {}, "items": {}}
@@ -332,4 +341,5 @@ class Recformer(NetworkTeacher):
             **super()._config(),
             "started": self._start is not None or self.checkpoint is not None,
             "net": None if shape is None else asdict(shape),
+            "words": self._words,
         }

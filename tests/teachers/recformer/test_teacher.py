@@ -179,6 +179,21 @@ def test_a_pre_trained_teacher_is_saved_and_goes_on(bert: str, domain: Domain, t
         np.testing.assert_array_equal(one.encode(instances), teacher.encode(instances))
 
 
+def test_another_tokenizer_than_that_of_pre_training_is_refused(
+    bert: str, longformer: str, domain: Domain, tmp_path: Path
+) -> None:
+    """Its ids are other words of the pre-trained network, or none; the scores would be noise."""
+    teacher = make(bert, pretrain_epochs=1)
+    teacher.pretrain([domain])
+    teacher.save(tmp_path)
+    loaded = Recformer.load(tmp_path, backbone=longformer)
+    with pytest.raises(TeacherError, match="was pre-trained with another tokenizer than that of") as told:
+        loaded.finetune(domain)
+    assert "\n" not in str(told.value)
+    with pytest.raises(TeacherError, match="was trained with pooling='newest', so that 'first' does not fit"):
+        Recformer.load(tmp_path, backbone=bert, pooling="first")
+
+
 def test_items_without_text_are_masked(bert: str, domain: Domain) -> None:
     """One vector for all of them would be a guess; they must be neither candidates nor parts of histories."""
     lacking = replace(domain, text=(None,) * 20 + domain.text[20:])

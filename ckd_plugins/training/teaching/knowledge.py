@@ -1,0 +1,87 @@
+"""What a teacher says of a run's instances, asked once and stored."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ckd_plugins.errors import SignalError
+from ckd_plugins.signals.layout import Layout
+from ckd_plugins.signals.manifest import Provenance
+from ckd_plugins.signals.store import Store
+from ckd_plugins.signals.writer import StoreWriter
+from ckd_plugins.training.material import Material
+from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.teaching.plan import Plan
+
+__all__ = ["open_store"]
+
+
+def open_store(
+    plan: Plan, teacher: Any, material: Material, stem: str, reporter: Reporter, seconds: dict[str, float]
+) -> Store:
+    """Open the store of a teacher's answers, made first if there is none that fits.
+
+    Args:
+        plan: the teacher's.
+        teacher: who is asked.
+        material: the run's data.
+        stem: of the store's name; what the rows are follows it.
+        reporter: shows progress.
+        seconds: gets the entry ``cache`` where the teacher had to be asked.
+    """
+    keys = teacher.keys(material.instances)
+    # Rows without a history are in some families' train sets only, and no teacher is asked about them.
+    wanted = blake2b(np.unique(keys[keys != 0]).tobytes(), digest_size=6).hexdigest()
+    path = plan.cache_dir / "signals" / f"{stem}-{wanted}"
+    provenance = Provenance(
+        teacher=plan.component.name,
+        dataset=material.domain.name,
+        weights_hash=teacher.digest,
+        data_hash=material.data_hash,
+        split_hash=material.split_hash,
+        text_hash=plan.text,
+        max_length=teacher.max_length,
+        temperature=teacher.temperature,
+        summary=type(teacher).__name__,
+    )
+    expected = {k: v for k, v in vars(provenance).items() if k != "summary"}
+    if (path / "manifest.json").is_file():
+        try:
+            return Store.open(path, expected)
+        except SignalError as damage:
+            reporter.say(f"{plan.label}: stored knowledge is not usable ({damage}); asking the teacher again")
+            shutil.rmtree(path)
+    started = time.perf_counter()
+    layout, items = _layout(teacher, material)
+    writer = StoreWriter(path, provenance, layout, keys=keys, items=items, replace=True)
+    with writer:
+        total = writer.manifest.n_shards
+        with reporter.task(f"cache {plan.label}", total) as advance:
+            for done, shard in enumerate(writer.pending(), start=1):
+                writer.write(shard, **_answers(teacher, material, shard.rows))
+                advance(done, f"{writer.manifest.rows} instances")
+    seconds["cache"] = time.perf_counter() - started
+    return Store.open(path, expected, verify=False)
+
+
+def _layout(teacher: Any, material: Material) -> tuple[Layout, Sequence[str]]:
+    """How the knowledge is stored, and the items that it is about."""
+    items = material.domain.items
+    if teacher.form == "topk":
+        return Layout.topk(min(teacher.k, len(items))), items
+    known = np.flatnonzero(teacher.known_items(material.domain))
+    return Layout.factors(teacher.item_factors(material.domain)[known]), [items[i] for i in known]
+
+
+def _answers(teacher: Any, material: Material, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    if teacher.form == "topk":
+        ids, scores = teacher.lists(material.instances, rows)
+        return {"ids": ids, "scores": scores}
+    return {"vectors": teacher.encode(material.instances, rows)}

@@ -1,0 +1,141 @@
+"""What is to be made: a teacher with its options, its data and its seed, and the name that follows from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from ckd_plugins._version import __version__
+from ckd_plugins.config import CkdConfig, Component, TeacherComponent
+from ckd_plugins.domains.domain import Domain
+from ckd_plugins.domains.encoders.base import TextEncoder
+from ckd_plugins.errors import ConfigError
+from ckd_plugins.registry import Registry
+from ckd_plugins.training.material import Material
+from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.teacher_files import by_content, reads_text
+from ckd_plugins.training.teaching.pretraining import domain_hash
+from ckd_plugins.training.teaching.source import HOST, Source, find_source
+from ckd_plugins.training.texts import ReportingEncoder
+
+__all__ = ["HOST", "Plan", "first_difference", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A teacher to be made."""
+
+    component: TeacherComponent
+    """Its options, those of the folder that it comes from included."""
+    source: Source | None
+    """What it comes from, if not from nothing."""
+    registry: Registry
+    encoder: TextEncoder | None
+    cache_dir: Path
+    seed: int
+    pretraining: tuple[Domain, ...]
+    """What it is pre-trained on; not used where it comes from a folder."""
+    material: Material | None
+    """What it is fine-tuned on; ``None`` to pre-train only."""
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return self.component.label or self.component.name
+
+    @property
+    def spec(self) -> Any:
+        """Its record."""
+        return self.registry.get("teacher", self.component.name)
+
+    @property
+    def host(self) -> dict[str, Any]:
+        """What a run fills of its factory's arguments."""
+        return {"encoder": self.encoder, "cache_dir": self.cache_dir / "texts", "seed": self.seed}
+
+    @property
+    def text(self) -> str:
+        """Text encoder and texts that it reads, ``""`` for none; of a fine-tuned one from a folder, what it read."""
+        if self.source is not None and self.source.finetuned:
+            return str(self.source.made_from.get("text", ""))
+        if self.encoder is None:
+            return ""
+        return self.encoder.identity if self.material is None else f"{self.encoder.identity} {self.material.text_hash}"
+
+    @cached_property
+    def made_from(self) -> dict[str, Any]:
+        """Everything that decides the weights."""
+        options = by_content(self.spec.load(), self.component.resolve(self.registry, "teacher", self.host))
+        fields = {
+            "package": __version__,
+            "origin": _origin(self.component, self.registry),
+            "teacher": self.component.name,
+            "options": dict(sorted(options.items())),
+            "pretraining": [domain_hash(domain) for domain in self.pretraining],
+            "source": "" if self.source is None else self.source.content,
+            "data": "" if self.material is None else self.material.data_hash,
+            "split": "" if self.material is None else self.material.split_hash,
+            "text": self.text,
+            "seed": self.seed,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(fields, default=str))  # as its card will have it
+        return plain
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of :attr:`made_from`, 16 hexadecimal digits."""
+        return blake2b(repr(list(self.made_from.items())).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def make_plan(
+    component: TeacherComponent,
+    material: Material | None,
+    pretraining: Sequence[Domain],
+    config: CkdConfig,
+    registry: Registry,
+    reporter: Reporter,
+    seed: int,
+) -> Plan:
+    """Put together what decides a teacher.
+
+    Raises:
+        UnknownNameError, ConfigError: the teacher or its encoder is not registered, or an option is wrong, or the
+            encoder is not the one that it was pre-trained with.
+        TeacherError: the folder that it comes from holds none.
+    """
+    source = find_source(component)
+    if source is not None:
+        component, pretraining = source.completed(component), ()
+    encoder, trained = None, source is None or not source.finetuned
+    if trained and reads_text(registry.get("teacher", component.name), component.options):
+        encoder = ReportingEncoder(config.text.encoder.build(registry, "text_encoder"), reporter)
+    if source is not None:
+        before = source.card.get("text_encoder")
+        if encoder is not None and before not in (None, encoder.identity):
+            raise ConfigError(
+                f"teacher {component.label!r}: {str(source.folder)!r} was pre-trained on vectors of the text encoder "
+                f"{before!r}, and ckd.text.encoder is {encoder.identity!r}; set the one that it had"
+            )
+    return Plan(component, source, registry, encoder, config.cache_dir, seed, tuple(pretraining), material)
+
+
+def first_difference(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+    """The first field in which two teachers differ, told: ``"seed is 1 and this one needs 2"``; ``None`` if none is."""
+    for name, value in wanted.items():
+        if value == kept.get(name):
+            continue
+        if name == "options" and isinstance(kept.get(name), Mapping):
+            return f"option {first_difference(kept[name], value)}"
+        return f"{name} is {kept.get(name)!r} and this one needs {value!r}"
+    return None
+
+
+def _origin(component: Component, registry: Registry) -> str:
+    """The distribution that brings a teacher: another version of it may be another teacher."""
+    origin = registry.record("teacher", component.name).origin
+    return f"{origin.distribution} {origin.version}"

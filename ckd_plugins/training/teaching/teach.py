@@ -1,0 +1,112 @@
+"""A run's teachers: made or found, asked or remembered, bound to the run's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ckd_plugins.config import CkdConfig, TeacherComponent
+from ckd_plugins.domains.domain import Domain
+from ckd_plugins.errors import TeacherError
+from ckd_plugins.registry import Registry
+from ckd_plugins.signals.base import Signal
+from ckd_plugins.training.material import Material
+from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.teaching.folders import alone, sweep
+from ckd_plugins.training.teaching.knowledge import open_store
+from ckd_plugins.training.teaching.making import Made, kept, make
+from ckd_plugins.training.teaching.plan import Plan, first_difference, make_plan
+from ckd_plugins.training.teaching.source import Source
+
+__all__ = ["Taught", "teach"]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A teacher that is ready to teach one run."""
+
+    name: str
+    """Its label in the run."""
+    teacher: Any
+    """The fine-tuned :class:`ckd_plugins.teachers.Teacher`."""
+    signal: Signal
+    folder: Path
+    """Where the teacher is kept."""
+    store: Path
+    """Where its knowledge is kept."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What this run spent: ``pretrain``, ``finetune``, ``cache``; empty when both were there already."""
+
+    @property
+    def reused(self) -> bool:
+        """Whether teacher and knowledge came from the cache."""
+        return not self.seconds
+
+
+def teach(
+    component: TeacherComponent,
+    material: Material,
+    pretraining: Sequence[Domain],
+    config: CkdConfig,
+    registry: Registry,
+    reporter: Reporter,
+    seed: int,
+) -> Taught:
+    """Pre-train, fine-tune and cache one teacher, or find it in the cache, or in the folder that the config names.
+
+    The teacher's folder is named by everything that decides its weights: options, data, split, texts and their
+    encoder, pre-training domains, seed and this package's version; its knowledge is a store beside it, checked against
+    the same on opening. A teacher that comes from a folder is not pre-trained again.
+
+    Raises:
+        DataError, TeacherError, SignalError: the teacher cannot learn the data, or its store is damaged, or the folder
+            holds a teacher that was fine-tuned on other data.
+    """
+    plan = make_plan(component, material, pretraining, config, registry, reporter, seed)
+    used = plan.source if plan.source is not None and plan.source.finetuned else None
+    stem = f"{component.name}-{material.domain.name}-{plan.identity if used is None else used.content}"
+    folder = config.cache_dir / "teachers" / stem
+    with alone(config.cache_dir / "locks" / f"{stem}.lock", plan.label, reporter):
+        made = _cached(plan, folder, reporter) if used is None else _ready(plan, used, material)
+        seconds = dict(made.seconds)
+        store = open_store(plan, made.teacher, material, stem, reporter, seconds)
+    signal = store.bind(made.teacher.keys(material.instances), material.tokens, outside=made.teacher.outside)
+    signal.name = plan.label
+    if not seconds:
+        reporter.say(f"{plan.label}: reused from {made.folder} (fine-tuned before on the same data)")
+    return Taught(plan.label, made.teacher, signal, made.folder, store.path, seconds)
+
+
+def _cached(plan: Plan, folder: Path, reporter: Reporter) -> Made:
+    teacher = kept(plan.spec, folder, plan.label, reporter)
+    if teacher is None:
+        return make(plan, folder, reporter)
+    sweep(folder)
+    return Made(teacher, folder)
+
+
+def _ready(plan: Plan, source: Source, material: Material) -> Made:
+    """The fine-tuned teacher of a folder, used as it is.
+
+    Raises:
+        TeacherError: it was fine-tuned on other data, or on what nobody knows.
+    """
+    where = f"teacher {plan.label!r}: {str(source.folder)!r}"
+    if not source.card:
+        raise TeacherError(
+            f"{where} is fine-tuned and has no card.json, so nobody knows on what; give its pre-trained folder, or "
+            f"make it with 'ckd teacher finetune'"
+        )
+    wanted = {"data": material.data_hash, "split": material.split_hash}
+    if difference := first_difference(source.made_from, wanted):
+        domain = source.card["finetuning"]["domain"]["name"]
+        raise TeacherError(
+            f"{where} is fine-tuned on other data ({domain}): {difference}; fine-tune it on this dataset and split, or "
+            f"give its pre-trained folder"
+        )
+    teacher = plan.spec.load().load(source.folder)
+    if teacher.digest != source.card["digest"]:
+        raise TeacherError(f"{where}: the weights are not those that its card.json tells of; train it again")
+    return Made(teacher, source.folder)
