@@ -92,7 +92,7 @@ def table(dataset: Path, keys: list[str], domains: list[str], runs: Path) -> Ite
     for key in keys:
         card = finetuned(key, dataset, domains, runs)
         results, row = card["results"], ROWS[key]
-        seconds = sum(epoch["seconds"] for epoch in card["finetuning"]["epochs"])
+        seconds = card["finetuning"]["epochs"][-1]["seconds"]  # since it began
         on = ", ".join(domains) if row.pretrained else ""
         yield cells(row.title, on, f"{seconds / 60:.1f}", results["validation"]["ndcg@10"], results["test"], base)
 

@@ -64,7 +64,8 @@ def test_rows_are_taken_as_by_recbole(index: Callable[[], Any]) -> None:
     if isinstance(expected, torch.Tensor):
         assert torch.equal(expected, found)
     else:
-        assert type(found) is Interaction
+        assert isinstance(found, Interaction)
+        assert not isinstance(found, _Rows)
         assert all(torch.equal(expected[key], found[key]) for key in columns)
 
 
