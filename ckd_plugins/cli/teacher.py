@@ -9,6 +9,7 @@ import click
 
 from ckd_plugins.cli.teacher_show import list_teachers, show
 from ckd_plugins.cli.teacher_training import finetune, metrics, pretrain
+from ckd_plugins.errors import ConfigError
 
 __all__ = ["teacher"]
 
@@ -19,31 +20,43 @@ def teacher() -> None:
 
 
 @teacher.command("cache")
-@click.argument("names")
-@click.option("--dataset", "-d", required=True, help="Folder of a dataset, or its name below data_path.")
+@click.argument("names", required=False)
+@click.option("--dataset", "-d", help="Folder of a dataset, or its name below data_path.")
 @click.option("--pretrain", "-p", default=None, help="Datasets to pre-train on, by commas.")
 @click.option("--config", "-c", "files", multiple=True, type=click.Path(), help="RecBole YAML with a ckd: section.")
 @click.option(
     "--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="A setting: seed=1, ckd.text.encoder=folder."
 )
+@click.option("--verify", is_flag=True, help="Check every byte of what is cached; NAMES and --dataset narrow it down.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def cache(
-    names: str,
-    dataset: str,
+    names: str | None,
+    dataset: str | None,
     pretrain: str | None,
     files: tuple[str, ...],
     settings: tuple[str, ...],
+    verify: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Train the teachers NAMES (by commas) on a dataset, ask them about every train instance, and keep both."""
     from ckd_plugins.cli.distill import read_settings
     from ckd_plugins.cli.tables import print_table
+    from ckd_plugins.cli.teacher_stores import verify_stores
+    from ckd_plugins.config import load_config
     from ckd_plugins.training.prepare import prepare_teachers
     from ckd_plugins.training.progress import Console
 
-    given: dict[str, Any] = {**read_settings(settings), "ckd.teachers": names}
+    given: dict[str, Any] = read_settings(settings)
+    if verify:
+        _, config = load_config(files, {key: value for key, value in given.items() if key.startswith("ckd")})
+        named = [name.strip() for name in (names or "").split(",") if name.strip()]
+        verify_stores(config.cache_dir / "signals", named, dataset, as_json)
+        return
+    if names is None or dataset is None:
+        raise ConfigError("name the teachers and their --dataset, or give --verify")
+    given["ckd.teachers"] = names
     if pretrain is not None:
         given["ckd.pretrain_domains"] = pretrain
     prepared = prepare_teachers(dataset, files, given, reporter=Console(quiet))

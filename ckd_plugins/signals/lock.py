@@ -29,14 +29,17 @@ class WriterLock:
         self._lock = FileLock(path)
         self._owner = path.with_name(path.name + ".owner")
 
-    def acquire(self) -> None:
+    def acquire(self, wait: bool = False) -> None:
         """Take the lock, or take it over from a writer that has died.
 
+        Args:
+            wait: for a living writer to end or to die.
+
         Raises:
-            SignalError: a living writer holds it; names its process, host and start.
+            SignalError: a living writer holds it, and we do not wait; names its process, host and start.
         """
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
             raise SignalError(
                 f"another writer is at work on this store ({self._holder()}); wait for it, or end it and run again"

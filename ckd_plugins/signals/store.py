@@ -129,12 +129,16 @@ class Store:
         Raises:
             SignalError: naming the first file, and the shard in it, that is damaged.
         """
+        for damage in self.damaged():
+            raise SignalError(
+                f"store {self.path}: {damage}; delete the store and run '{self.manifest.provenance.rebuild}'"
+            )
+
+    def damaged(self) -> Iterator[str]:
+        """Compare every byte with its checksum and yield what differs: ``"shard 2 of vectors.npy is damaged"``."""
         for what, found, wanted in self._checksums():
             if found != wanted:
-                raise SignalError(
-                    f"store {self.path}: {what} is damaged (checksum {found}, {wanted} belongs there); delete the "
-                    f"store and run '{self.manifest.provenance.rebuild}'"
-                )
+                yield f"{what} is damaged"
 
     def _checksums(self) -> Iterator[tuple[str, str, str]]:
         for name, wanted in self.manifest.checksums.items():

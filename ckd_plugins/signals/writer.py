@@ -55,6 +55,8 @@ class StoreWriter:
         shard_size: rows of a shard.
         created: time stamp (UTC, ISO 8601); ``None`` is now.
         replace: make the store anew although there is one, or an interrupted one, that was made from something else.
+        wait: where another writer is at work on the store, wait for it, and find what it made; by default that is an
+            error that names the other.
 
     Example:
         >>> layout = Layout.factors(teacher.item_factors(domain))
@@ -74,8 +76,9 @@ class StoreWriter:
         shard_size: int = SHARD_SIZE,
         created: str | None = None,
         replace: bool = False,
+        wait: bool = False,
     ) -> None:
-        self.path, self._replace = Path(path).absolute(), replace
+        self.path, self._replace, self._wait = Path(path).absolute(), replace, wait
         layout.check_items(len(items))
         if shard_size < 1:
             raise SignalError(f"shard_size is {shard_size}; a shard needs at least one row")
@@ -103,7 +106,7 @@ class StoreWriter:
         self._entered = False
 
     def __enter__(self) -> StoreWriter:
-        self._lock.acquire()
+        self._lock.acquire(self._wait)
         try:
             self._prepare()
         except BaseException:

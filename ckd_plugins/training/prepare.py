@@ -59,7 +59,8 @@ def prepare_teachers(
         refuse_seen(splits, host, config.teachers)
         prepared: dict[str, dict[str, Any]] = {}
         for component in config.teachers:
-            one = teach(component, material, pretraining, config, registry, reporter, int(host["seed"]))
+            # Every byte: a run opens a large store without, and whoever was told of damage comes here to mend it.
+            one = teach(component, material, pretraining, config, registry, reporter, int(host["seed"]), verify=True)
             prepared[one.name] = {
                 "folder": str(one.folder),
                 "store": str(one.store),

@@ -2,6 +2,8 @@
 
 - ``slow``: write a store with a pause at each shard, for a killer that comes at a random moment.
 - ``hold``: take the lock, say so, and wait.
+- ``waiting``: wait for other writers of the store, write what is left, and say how many shards that were.
+- ``churn``: replace the store by another one, again and again; its vectors hold the number of the store.
 - ``steps``: for every n, fork a writer that dies at its n-th file operation, look at what a reader would see, resume
   it, and compare the bytes with those of a writer that was left alone. Prints one JSON object.
 """
@@ -42,11 +44,21 @@ def writer(path: Path, shards: int = 40, weights: str = "w", **options) -> Store
     return StoreWriter(path, source, layout, keys=keys, items=items, shard_size=50, created="2026", **options)
 
 
-def write(path: Path, pause: float = 0.0, **options) -> None:
+def write(path: Path, pause: float = 0.0, **options) -> int:
+    wrote = 0
     with writer(path, **options) as w:
         for shard in w.pending():
             time.sleep(pause)
             w.write(shard, vectors=np.sin(shard.rows[:, None] + np.arange(8)))
+            wrote += 1
+    return wrote
+
+
+def churn(path: Path) -> None:
+    for number in range(1, 2048):  # fp16 has these exactly
+        with writer(path, shards=4, weights=str(number), replace=True) as w:
+            for shard in w.pending():
+                w.write(shard, vectors=np.full((len(shard.rows), 8), number))
 
 
 def content(path: Path) -> dict[str, bytes]:
@@ -131,5 +143,9 @@ if __name__ == "__main__":
         with writer(folder):
             print("holding", flush=True)
             time.sleep(60)
+    elif mode == "waiting":
+        print(json.dumps({"wrote": write(folder, pause=0.004, wait=True)}))
+    elif mode == "churn":
+        churn(folder)
     else:
         steps(folder)

@@ -31,15 +31,21 @@ def content(path: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in path.iterdir()}
 
 
-def test_killed_at_random_moments_a_writer_goes_on_and_ends_with_the_same_bytes(tmp_path):
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> tuple[dict[str, bytes], float]:
+    """What a writer that nobody kills ends with, and its seconds."""
+    started, path = time.perf_counter(), tmp_path_factory.mktemp("alone") / "store"
+    assert start("slow", path).wait() == 0
+    return content(path), time.perf_counter() - started
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_moments_a_writer_goes_on_and_ends_with_the_same_bytes(tmp_path, alone, seed):
     """A night's caching must survive a reboot; a shard that was half written must not be taken for whole."""
-    started = time.perf_counter()
-    alone = start("slow", tmp_path / "alone")
-    assert alone.wait() == 0
-    whole = time.perf_counter() - started
-    moments = random.Random(0)
+    reference, whole = alone
+    moments = random.Random(seed)
     kills = 0
-    for _ in range(6):
+    for _ in range(5):
         process = start("slow", tmp_path / "killed")
         try:
             process.wait(timeout=moments.uniform(0.3, 0.7) * whole)
@@ -54,7 +60,7 @@ def test_killed_at_random_moments_a_writer_goes_on_and_ends_with_the_same_bytes(
     last = start("slow", tmp_path / "killed")
     assert last.wait() == 0
     assert kills
-    assert content(tmp_path / "killed") == content(tmp_path / "alone")
+    assert content(tmp_path / "killed") == reference
     Store.open(tmp_path / "killed", verify=True)
 
 
@@ -81,6 +87,54 @@ def test_second_writer_is_refused_while_the_first_lives_and_takes_over_when_it_d
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert len(Store.open(write_store(path, world, replace=True))) == 10
+
+
+def test_second_writer_that_waits_finds_what_the_first_made(tmp_path):
+    """Two runs that start together on one teacher: the later must neither fail nor write into the earlier's shards."""
+    path = tmp_path / "store"
+    writers = [start("waiting", path) for _ in range(2)]
+    told = sorted(json.loads(writer.communicate(timeout=30)[0])["wrote"] for writer in writers)
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert told == [0, 40]
+    Store.open(path, verify=True)
+
+
+def test_a_waiting_writer_goes_on_where_the_first_was_killed(tmp_path):
+    """The second must not begin anew, and must not wait for a process that has died."""
+    path = tmp_path / "store"
+    first = start("slow", path)
+    progress = path.parent / ".writing" / "store" / "progress"
+    while not list(progress.glob("*.json")):
+        time.sleep(0.005)
+    second = start("waiting", path)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert 0 < json.loads(second.communicate(timeout=30)[0])["wrote"] < 40
+    Store.open(path, verify=True)
+
+
+def test_a_reader_sees_whole_stores_only_while_writers_replace_them(tmp_path):
+    """The manifest of one teacher over the vectors of another would teach noise that passes for knowledge."""
+    path = tmp_path / "store"
+    writing = start("churn", path)
+    seen: set[str] = set()
+    try:
+        until = time.monotonic() + 20
+        while time.monotonic() < until and len(seen) < 6:
+            try:
+                store = Store.open(path, verify=True)
+            except SignalError as error:
+                assert "no store" in str(error) or "still being written" in str(error)  # noqa: PT017
+                continue
+            vectors = store._arrays["vectors"]
+            weights = store.manifest.provenance.weights_hash
+            assert bool((vectors == float(weights)).all())
+            seen.add(weights)
+        assert writing.poll() is None
+    finally:
+        writing.send_signal(signal.SIGKILL)
+        writing.wait()
+    assert len(seen) == 6
 
 
 def test_second_writer_in_one_process_is_refused_too(tmp_path, world, provenance):

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,13 @@ __all__ = ["open_store"]
 
 
 def open_store(
-    plan: Plan, teacher: Any, material: Material, stem: str, reporter: Reporter, seconds: dict[str, float]
+    plan: Plan,
+    teacher: Any,
+    material: Material,
+    stem: str,
+    reporter: Reporter,
+    seconds: dict[str, float],
+    verify: Literal["auto"] | bool = "auto",
 ) -> Store:
     """Open the store of a teacher's answers, made first if there is none that fits.
 
@@ -35,6 +41,7 @@ def open_store(
         stem: of the store's name; what the rows are follows it.
         reporter: shows progress.
         seconds: gets the entry ``cache`` where the teacher had to be asked.
+        verify: as of :meth:`ckd_plugins.signals.Store.open`.
     """
     keys = teacher.keys(material.instances)
     # Rows without a history are in some families' train sets only, and no teacher is asked about them.
@@ -54,13 +61,13 @@ def open_store(
     expected = {k: v for k, v in vars(provenance).items() if k != "summary"}
     if (path / "manifest.json").is_file():
         try:
-            return Store.open(path, expected)
+            return Store.open(path, expected, verify)
         except SignalError as damage:
             reporter.say(f"{plan.label}: stored knowledge is not usable ({damage}); asking the teacher again")
             shutil.rmtree(path)
     started = time.perf_counter()
     layout, items = _layout(teacher, material)
-    writer = StoreWriter(path, provenance, layout, keys=keys, items=items, replace=True)
+    writer = StoreWriter(path, provenance, layout, keys=keys, items=items, replace=True, wait=True)
     with writer:
         total = writer.manifest.n_shards
         with reporter.task(f"cache {plan.label}", total) as advance:

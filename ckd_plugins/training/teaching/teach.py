@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ckd_plugins.config import CkdConfig, TeacherComponent
 from ckd_plugins.domains.domain import Domain
@@ -53,12 +53,14 @@ def teach(
     registry: Registry,
     reporter: Reporter,
     seed: int,
+    verify: Literal["auto"] | bool = "auto",
 ) -> Taught:
     """Pre-train, fine-tune and cache one teacher, or find it in the cache, or in the folder that the config names.
 
     The teacher's folder is named by everything that decides its weights: options, data, split, texts and their
     encoder, pre-training domains, seed and this package's version; its knowledge is a store beside it, checked against
-    the same on opening. A teacher that comes from a folder is not pre-trained again.
+    the same on opening. A teacher that comes from a folder is not pre-trained again. ``verify`` is that of
+    :meth:`ckd_plugins.signals.Store.open`.
 
     Raises:
         DataError, TeacherError, SignalError: the teacher cannot learn the data, or its store is damaged, or the folder
@@ -71,7 +73,7 @@ def teach(
     with alone(config.cache_dir / "locks" / f"{stem}.lock", plan.label, reporter):
         made = _cached(plan, folder, reporter) if used is None else _ready(plan, used, material)
         seconds = dict(made.seconds)
-        store = open_store(plan, made.teacher, material, stem, reporter, seconds)
+        store = open_store(plan, made.teacher, material, stem, reporter, seconds, verify)
     signal = store.bind(made.teacher.keys(material.instances), material.tokens, outside=made.teacher.outside)
     signal.name = plan.label
     if not seconds:
