@@ -93,9 +93,12 @@ class Store:
                 store = cls._map(folder, manifest)
                 if verify is True or (verify == "auto" and store.nbytes < VERIFY_BYTES):
                     store.verify()
-            except SignalError:
-                if _manifest_bytes(folder) == data:
+            except (SignalError, OSError) as error:  # an OSError: a file went while its bytes were compared
+                if _manifest_bytes(folder) != data:
+                    continue
+                if isinstance(error, SignalError):
                     raise
+                raise SignalError(f"store {folder} cannot be read: {error}") from error
             else:
                 if _manifest_bytes(folder) == data:
                     return store
