@@ -24,6 +24,7 @@ __all__ = [
     "Component",
     "Curriculum",
     "Lookup",
+    "Signals",
     "Speed",
     "Targets",
     "TeacherComponent",
@@ -123,6 +124,19 @@ class Speed(Section):
     """Rank as many users at a time as memory allows, and look only at what the metrics need: the same metrics."""
 
 
+class Signals(Section):
+    """How what teachers say is stored; a word stands for ``vectors``."""
+
+    vectors: Literal["float16", "float32", "int8"] = "float16"
+    """Numbers of an instance's vector. ``int8`` is half of ``float16`` on disk, with a scale a vector; the page on
+    signals has what either does to scores."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_short_form(cls, given: Any) -> Any:
+        return {"vectors": given} if isinstance(given, str) else given
+
+
 class CkdConfig(Section):
     """All settings of a distillation. The seed is RecBole's own ``seed``."""
 
@@ -146,6 +160,8 @@ class CkdConfig(Section):
     """Datasets on which teachers are pre-trained before they are fine-tuned on the student's."""
     text: Text = Text()
     """How items are read by teachers that read text; a list of columns stands for ``fields``."""
+    signals: Signals = Signals()
+    """How what teachers say is stored; a word stands for ``vectors``."""
     run_dir: Path = Path("ckd_runs")
     """Gets a folder per run: logs, checkpoints, the report."""
     cache_dir: Path = Field(default_factory=lambda: default_cache_dir())

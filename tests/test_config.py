@@ -22,7 +22,7 @@ from ckd_plugins.config import (
 
 KNOWN = (
     "teachers, candidates, integrator, loss, targets, weight, temperature, curriculum, pretrain_domains, text, "
-    "run_dir, cache_dir, speed"
+    "signals, run_dir, cache_dir, speed"
 )
 
 
@@ -104,6 +104,7 @@ def test_defaults_are_the_documented_ones():
         "curriculum": None,
         "pretrain_domains": [],
         "text": {"fields": list(TEXT_FIELDS), "encoder": "minilm"},
+        "signals": {"vectors": "float16"},
         "run_dir": "ckd_runs",
         "cache_dir": "",
         "speed": dict.fromkeys(SPEED, True),

@@ -23,20 +23,29 @@ candidates, scoring the whole catalogue and picking is the faster way."""
 class FactorSignal(BoundSignal):
     """Exact scores for every candidate set: ``score(row, item) = vector[row] @ item_vector[item]``.
 
-    The form for UniSRec, Recformer and nearly every sequential model. Vectors may be fp16 and memory-mapped; products
-    are computed in float32. A batch costs one gather and one product.
+    The form for UniSRec, Recformer and nearly every sequential model. Vectors may be fp16 or int8 and memory-mapped;
+    products are computed in float32. A batch costs one gather and one product.
 
     Args:
-        vectors: float ``[S, d]``, stored instance vectors, any float dtype.
+        vectors: ``[S, d]``, stored instance vectors, any float dtype, or int8 with ``scales``.
         item_vectors: float ``[M, d]``, stored item vectors.
         rows: int64 ``[R]``, position of each of the run's rows in ``vectors``; -1 is unknown.
         items: int64 ``[n]``, index of each of the student's items in ``item_vectors``; -1 is unknown.
         name: the teacher's name.
         temperature: the teacher's softmax temperature.
+        scales: float ``[S]``, what each stored vector is multiplied by; ``None`` is 1.
     """
 
     def __init__(
-        self, vectors: Tensor, item_vectors: Tensor, rows: Tensor, items: Tensor, *, name: str, temperature: float
+        self,
+        vectors: Tensor,
+        item_vectors: Tensor,
+        rows: Tensor,
+        items: Tensor,
+        *,
+        name: str,
+        temperature: float,
+        scales: Tensor | None = None,
     ) -> None:
         super().__init__(rows, items, name=name, temperature=temperature)
         if vectors.ndim != 2 or item_vectors.ndim != 2 or vectors.shape[1] != item_vectors.shape[1]:
@@ -44,7 +53,9 @@ class FactorSignal(BoundSignal):
                 f"signal {name!r}: vectors {tuple(vectors.shape)} and item vectors {tuple(item_vectors.shape)} "
                 "must be [rows, d] and [items, d] with the same d"
             )
-        self._vectors = vectors
+        if scales is not None and scales.shape != vectors.shape[:1]:
+            raise SignalError(f"signal {name!r}: scales {tuple(scales.shape)} must be [{len(vectors)}], one a vector")
+        self._vectors, self._scales = vectors, scales
         # In the student's numbering and float32 once, not per batch; an unknown item's zeros give its score of 0.
         stored = items.to(item_vectors.device)
         self._table = item_vectors.detach()[stored.clamp_min(0)].float().masked_fill_((stored < 0)[:, None], 0.0)
@@ -88,15 +99,21 @@ class FactorSignal(BoundSignal):
             self._table = self._table.to(device)
         # A student under mixed precision must not lower the teacher's.
         with torch.autocast(device.type, enabled=False):
-            vectors = self._gather(rows).to(device).float()
+            vectors = self._gather(rows, device)
             if candidates.ndim == 1:
                 return vectors @ self._table[candidates].T
             return self._scores_per_row(vectors, candidates)
 
-    def _gather(self, rows: Tensor) -> Tensor:
+    def _gather(self, rows: Tensor, device: torch.device) -> Tensor:
+        """Return the rows' vectors, float32 ``[B, d]``; zeros for rows that are not stored."""
         positions = self._positions(rows)
-        vectors = self._vectors.index_select(0, positions.clamp_min(0).to(self._vectors.device))
-        return vectors.masked_fill_((positions < 0).to(vectors.device)[:, None], 0.0)
+        at = positions.clamp_min(0).to(self._vectors.device)
+        vectors = self._vectors.index_select(0, at)
+        vectors.masked_fill_((positions < 0).to(vectors.device)[:, None], 0)
+        vectors = vectors.to(device).float()  # after the move: fewer bytes cross
+        if self._scales is not None:
+            vectors *= self._scales.index_select(0, at.to(self._scales.device)).to(device)[:, None]
+        return vectors
 
     def _scores_per_row(self, vectors: Tensor, candidates: Tensor) -> Tensor:
         (b, c), (n, d) = candidates.shape, self._table.shape

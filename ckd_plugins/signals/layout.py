@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ckd_plugins.errors import SignalError
+from ckd_plugins.signals.int8 import to_int8
 from ckd_plugins.signals.manifest import Column
 
 __all__ = ["Layout", "cast_rows", "check_kind", "check_lists"]
@@ -17,6 +18,9 @@ _Array = np.ndarray[Any, Any]
 
 _NEEDS = {"factors": ("vectors", "item_vectors"), "topk": ("ids", "scores"), "dense": ("scores",)}
 """The arrays that each kind must have. A store may hold more; a reader takes those that it knows."""
+
+_INT8 = {"codes", "scales"}
+"""What stands for ``vectors`` where they are int8: other names, so that a reader that knows no scales refuses them."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,19 @@ class Layout:
 
         Args:
             item_vectors: float ``[n_items, d]``. Kept as float32: they are few, and the error is then the rows' alone.
-            dtype: of the instances' vectors on disk.
+            dtype: of the instances' vectors on disk: ``"float16"``, ``"float32"``, or ``"int8"``, which stores a scale
+                with each; see :func:`ckd_plugins.signals.int8.to_int8`.
         """
         vectors = np.asarray(item_vectors, np.float32)
         if vectors.ndim != 2 or not vectors.shape[1]:
             raise SignalError(f"item_vectors {vectors.shape} must be [items, d]")
         if not np.isfinite(vectors).all():
             raise SignalError("item_vectors hold NaN or infinite values; a signal must be finite")
-        return cls("factors", {"vectors": Column(dtype, (vectors.shape[1],))}, {"item_vectors": vectors})
+        width = (vectors.shape[1],)
+        columns = {"vectors": Column(dtype, width)}
+        if dtype == "int8":
+            columns = {"codes": Column("int8", width), "scales": Column("float32", ())}
+        return cls("factors", columns, {"item_vectors": vectors})
 
     @classmethod
     def topk(cls, k: int, dtype: str = "float32") -> Layout:
@@ -68,18 +77,27 @@ def check_kind(kind: str, names: set[str], where: str) -> None:
     """Refuse a kind that this version does not know, and one whose arrays are not all there."""
     if kind not in _NEEDS:
         raise SignalError(f"{where}: unknown kind {kind!r} (known: {', '.join(_NEEDS)}); upgrade ckd-plugins")
+    if kind == "factors" and names >= _INT8:
+        names = names | {"vectors"}
     missing = [name for name in _NEEDS[kind] if name not in names]
     if missing:
         raise SignalError(f"{where}: kind {kind!r} needs the array {missing[0]!r}")
 
 
 def cast_rows(arrays: Mapping[str, _Array], columns: Mapping[str, Column], rows: int, where: str) -> dict[str, _Array]:
-    """Return a shard's arrays in the stored dtypes.
+    """Return a shard's arrays in the stored dtypes; ``vectors`` become ``codes`` and ``scales`` where those are stored.
 
     Raises:
         SignalError: an array is missing or unknown, has another shape, or holds NaN, infinity, or values too large
             for the stored dtype.
     """
+    if "vectors" in arrays and set(columns) == _INT8 and arrays["vectors"].ndim == 2:
+        codes, scales = to_int8(arrays["vectors"], where)
+        arrays = {
+            **{name: array for name, array in arrays.items() if name != "vectors"},
+            "codes": codes,
+            "scales": scales,
+        }
     if set(arrays) != set(columns):
         raise SignalError(f"{where}: got arrays {sorted(arrays)}, the store has columns {sorted(columns)}")
     cast = {}

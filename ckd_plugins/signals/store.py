@@ -185,8 +185,16 @@ class Store:
         source = self.manifest.provenance
         name, temperature = source.teacher, source.temperature
         if self.manifest.kind == "factors":
-            vectors, item_vectors = self._arrays["vectors"], self._arrays["item_vectors"]
-            return FactorSignal(vectors, item_vectors, rows, items, name=name, temperature=temperature)
+            vectors = self._arrays["vectors"] if "vectors" in self._arrays else self._arrays["codes"]
+            return FactorSignal(
+                vectors,
+                self._arrays["item_vectors"],
+                rows,
+                items,
+                name=name,
+                temperature=temperature,
+                scales=self._arrays.get("scales"),
+            )
         if self.manifest.kind == "topk":
             return TopKSignal(
                 self._arrays["ids"],

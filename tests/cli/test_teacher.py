@@ -62,3 +62,17 @@ def test_a_mistake_is_one_line(ckd: Ckd, tiny: Path, tmp_path: Path) -> None:
     assert done.err.count("\n") == 1
     assert ckd("teacher", "cache", ",", "-d", tiny).err == "ckd: error: no teacher is named; give at least one\n"
     assert not (tmp_path / "cache").exists()
+
+
+def test_int8_vectors_are_a_store_of_their_own(ckd: Ckd, tiny: Path) -> None:
+    """Kept under one name, two runs would make each other's store anew at every start."""
+    small = ["--set", "ckd.signals=int8"]
+    first, other, again = (
+        json.loads(ckd("teacher", "cache", "unisrec", "-d", tiny, *options(), "--json", "-q", *more).out)["unisrec"]
+        for more in ([], small, small)
+    )
+    assert other["folder"] == first["folder"]
+    assert other["store"] == f"{first['store']}-int8"
+    assert set(other["seconds"]) == {"cache"}
+    assert again["reused"]
+    assert {file.stem for file in Path(other["store"]).glob("*.npy")} == {"keys", "codes", "scales", "item_vectors"}

@@ -46,7 +46,9 @@ def open_store(
     keys = teacher.keys(material.instances)
     # Rows without a history are in some families' train sets only, and no teacher is asked about them.
     wanted = blake2b(np.unique(keys[keys != 0]).tobytes(), digest_size=6).hexdigest()
-    path = plan.cache_dir / "signals" / f"{stem}-{wanted}"
+    # Either way of storing them has a place of its own, so that runs with one and the other do not take turns.
+    kept_as = "" if plan.vectors == "float16" or teacher.form == "topk" else f"-{plan.vectors}"
+    path = plan.cache_dir / "signals" / f"{stem}-{wanted}{kept_as}"
     provenance = Provenance(
         teacher=plan.component.name,
         dataset=material.domain.name,
@@ -66,7 +68,7 @@ def open_store(
             reporter.say(f"{plan.label}: stored knowledge is not usable ({damage}); asking the teacher again")
             shutil.rmtree(path)
     started = time.perf_counter()
-    layout, items = _layout(teacher, material)
+    layout, items = _layout(teacher, material, plan.vectors)
     writer = StoreWriter(path, provenance, layout, keys=keys, items=items, replace=True, wait=True)
     with writer:
         total = writer.manifest.n_shards
@@ -78,13 +80,13 @@ def open_store(
     return Store.open(path, expected, verify=False)
 
 
-def _layout(teacher: Any, material: Material) -> tuple[Layout, Sequence[str]]:
+def _layout(teacher: Any, material: Material, dtype: str) -> tuple[Layout, Sequence[str]]:
     """How the knowledge is stored, and the items that it is about."""
     items = material.domain.items
     if teacher.form == "topk":
         return Layout.topk(min(teacher.k, len(items))), items
     known = np.flatnonzero(teacher.known_items(material.domain))
-    return Layout.factors(teacher.item_factors(material.domain)[known]), [items[i] for i in known]
+    return Layout.factors(teacher.item_factors(material.domain)[known], dtype), [items[i] for i in known]
 
 
 def _answers(teacher: Any, material: Material, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

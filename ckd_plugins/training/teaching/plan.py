@@ -42,6 +42,8 @@ class Plan:
     """What it is pre-trained on; not used where it comes from a folder."""
     material: Material | None
     """What it is fine-tuned on; ``None`` to pre-train only."""
+    vectors: str = "float16"
+    """How its vectors are stored when it has been asked; decides nothing about its weights."""
 
     @property
     def label(self) -> str:
@@ -121,7 +123,17 @@ def make_plan(
                 f"teacher {component.label!r}: {str(source.folder)!r} was pre-trained on vectors of the text encoder "
                 f"{before!r}, and ckd.text.encoder is {encoder.identity!r}; set the one that it had"
             )
-    return Plan(component, source, registry, encoder, config.cache_dir, seed, tuple(pretraining), material)
+    return Plan(
+        component,
+        source,
+        registry,
+        encoder,
+        config.cache_dir,
+        seed,
+        tuple(pretraining),
+        material,
+        config.signals.vectors,
+    )
 
 
 def first_difference(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
