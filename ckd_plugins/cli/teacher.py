@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,6 +29,12 @@ def teacher() -> None:
     "--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="A setting: seed=1, ckd.text.encoder=folder."
 )
 @click.option("--verify", is_flag=True, help="Check every byte of what is cached; NAMES and --dataset narrow it down.")
+@click.option(
+    "--export", "exported", type=click.Path(path_type=Path), help="Write NAMES' store as a Parquet file, too."
+)
+@click.option(
+    "--import", "imported", type=click.Path(path_type=Path), help="Put the store of such a file into the cache."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def cache(
@@ -37,29 +44,42 @@ def cache(
     files: tuple[str, ...],
     settings: tuple[str, ...],
     verify: bool,
+    exported: Path | None,
+    imported: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Train the teachers NAMES (by commas) on a dataset, ask them about every train instance, and keep both."""
     from ckd_plugins.cli.distill import read_settings
     from ckd_plugins.cli.tables import print_table
-    from ckd_plugins.cli.teacher_stores import verify_stores
+    from ckd_plugins.cli.teacher_stores import check_export, export_to, import_from, verify_stores
     from ckd_plugins.config import load_config
     from ckd_plugins.training.prepare import prepare_teachers
     from ckd_plugins.training.progress import Console
 
     given: dict[str, Any] = read_settings(settings)
-    if verify:
+    if sum((verify, exported is not None, imported is not None)) > 1:
+        raise ConfigError("--verify, --export and --import are three different things; give one of them")
+    if verify or imported is not None:
         _, config = load_config(files, {key: value for key, value in given.items() if key.startswith("ckd")})
-        named = [name.strip() for name in (names or "").split(",") if name.strip()]
-        verify_stores(config.cache_dir / "signals", named, dataset, as_json)
+        stores = config.cache_dir / "signals"
+        if imported is None:
+            verify_stores(stores, names, dataset, as_json)
+        elif names is None and dataset is None:
+            import_from(imported, stores, as_json)
+        else:
+            raise ConfigError("--import takes its teacher and dataset from the file; name neither")
         return
     if names is None or dataset is None:
-        raise ConfigError("name the teachers and their --dataset, or give --verify")
+        raise ConfigError("name the teachers and their --dataset, or give --verify or --import")
     given["ckd.teachers"] = names
+    if exported is not None:
+        check_export(exported, files, given)
     if pretrain is not None:
         given["ckd.pretrain_domains"] = pretrain
     prepared = prepare_teachers(dataset, files, given, reporter=Console(quiet))
+    if exported is not None:
+        export_to(exported, prepared)
     if as_json:
         click.echo(json.dumps(prepared, indent=2))
         return

@@ -126,6 +126,10 @@ class Store:
         """Bytes of the arrays on disk."""
         return self.keys.nbytes + sum(a.nbytes for a in self._arrays.values())
 
+    def arrays(self) -> dict[str, _Array]:
+        """Return the stored arrays by name, mapped, but for the keys: ``vectors``, ``item_vectors``, and such."""
+        return {name: array.numpy() for name, array in self._arrays.items()}
+
     def verify(self) -> None:
         """Compare every byte with its checksum.
 

@@ -85,7 +85,7 @@ class StoreWriter:
         stored, self._rows = distinct_keys(keys)
         whole = {"keys": stored, **layout.arrays}
         self._files = {f"{name}.npy": array_bytes(a) for name, a in whole.items()}
-        self._files["items.json"] = json_bytes(_distinct_tokens(items))
+        self._files["items.json"] = json_bytes(distinct_tokens(items))
         self.manifest = Manifest(
             provenance=provenance,
             kind=layout.kind,
@@ -205,6 +205,15 @@ def working_folder(path: Path) -> Path:
     return path.parent / ".writing" / path.name
 
 
+def discard(path: Path) -> None:
+    """Remove a damaged store: at once to its readers, so that a kill leaves nothing that stands in a new one's way."""
+    old = working_folder(path).with_name(f"{path.name}.old")
+    old.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(old, ignore_errors=True)
+    path.rename(old)
+    shutil.rmtree(old)
+
+
 def write_shard(working: Path, manifest: Manifest, index: int, arrays: Mapping[str, _Array]) -> None:
     """Write one shard of a store that a :class:`StoreWriter` has begun.
 
@@ -236,7 +245,8 @@ def distinct_keys(keys: _Array) -> tuple[_Array, _Array]:
     return keys[first], first
 
 
-def _distinct_tokens(items: Sequence[str]) -> list[str]:
+def distinct_tokens(items: Sequence[str]) -> list[str]:
+    """Return the tokens as a list, refusing an empty one and one with a token twice."""
     tokens = list(items)
     if not tokens:
         raise SignalError("there is nothing to cache: the teacher has no items")

@@ -1,8 +1,9 @@
-"""``ckd teacher cache --verify``: the stores of the cache."""
+"""``ckd teacher cache --verify``, ``--export`` and ``--import``: the stores of the cache."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,3 +93,66 @@ def test_nothing_named_and_nothing_to_verify_is_one_line(ckd: Ckd) -> None:
     assert (done.status, done.out) == (2, "")
     assert done.err.count("\n") == 1
     assert "--dataset" in done.err
+
+
+def test_an_exported_store_teaches_a_student_of_another_family(ckd: Ckd, tiny: Path, tmp_path: Path) -> None:
+    """Taken from one cache and put into another, it must be found there by a run with other rows and other item ids."""
+    pytest.importorskip("pyarrow")
+    words = ["--set", "ckd.text.encoder=words", "--set", "gpu_id=''"]
+    file = tmp_path / "unisrec.parquet"
+    made = ckd("teacher", "cache", "unisrec", "-d", tiny, *words, "--export", file, "--json", "-q")
+    assert made.status == 0, made.err
+    about = json.loads(made.out)["unisrec"]
+    assert about["exported"] == str(file)
+    store = Path(about["store"])
+    before = {part.name: part.read_bytes() for part in store.iterdir()}
+    shutil.rmtree(store)
+    told = ckd("teacher", "cache", "--import", file)
+    assert (told.status, told.err) == (0, "")
+    assert told.out.splitlines()[1].split()[:2] == ["unisrec", "tiny"]
+    assert {part.name: part.read_bytes() for part in store.iterdir()} == before
+    by_time = "eval_args={split: {LS: valid_and_test}, order: TO, mode: full, group_by: user}"
+    student = [*words, "--set", "epochs=1", "--set", by_time]
+    done = ckd("distill", "BPR", "-d", tiny, "-t", "unisrec", *student, "--json", "-q")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["ckd"]["teachers"]["unisrec"]["seconds"] == {}
+
+
+def test_a_damaged_store_is_made_again_by_the_command_that_is_printed(
+    ckd: Ckd, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run opens a large store without its checksums: the remedy must look at them, and not say 'reused'."""
+    command = ["teacher", "cache", "unisrec", "--dataset", str(tiny)]
+    words = ["--set", "ckd.text.encoder=words", "--set", "gpu_id=''", "--json", "-q"]
+    store = Path(json.loads(ckd(*command, *words).out)["unisrec"]["store"])
+    monkeypatch.setattr("ckd_plugins.signals.store.VERIFY_BYTES", 0)
+    good = (store / "vectors.npy").read_bytes()
+    for hurt in (lambda: damage(store / "vectors.npy"), lambda: (store / "manifest.json").unlink()):
+        hurt()
+        assert ckd("teacher", "cache", "--verify").status == 2
+        assert set(json.loads(ckd(*command, *words).out)["unisrec"]["seconds"]) == {"cache"}
+        assert (store / "vectors.npy").read_bytes() == good
+        assert ckd("teacher", "cache", "--verify").status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["unisrec", "-d", "tiny", "--verify", "--export", "a.parquet"], "give one of them"),
+        (["--verify", "--import", "a.parquet"], "give one of them"),
+        (["unisrec", "--import", "a.parquet"], "name neither"),
+        (["--import", "a.parquet"], "there is no file a.parquet"),
+        (["unisrec,vqrec", "-d", "tiny", "--export", "a.parquet"], "2 teachers are named; name one"),
+        (["unisrec", "-d", "tiny", "--export", "no/where/a.parquet"], "is no place for a file"),
+    ],
+)
+def test_mistakes_are_one_line_before_anything_is_made(
+    ckd: Ckd, tmp_path: Path, arguments: list[str], reason: str
+) -> None:
+    """A place that cannot be written to must be found out before hours of training."""
+    pytest.importorskip("pyarrow")
+    done = ckd("teacher", "cache", *arguments)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+    assert reason in done.err
+    assert not list((tmp_path / "cwd").iterdir())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -15,7 +14,7 @@ from ckd_plugins.errors import SignalError
 from ckd_plugins.signals.layout import Layout
 from ckd_plugins.signals.manifest import Provenance
 from ckd_plugins.signals.store import Store
-from ckd_plugins.signals.writer import StoreWriter
+from ckd_plugins.signals.writer import StoreWriter, discard
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.teaching.plan import Plan
@@ -61,12 +60,12 @@ def open_store(
         summary=type(teacher).__name__,
     )
     expected = {k: v for k, v in vars(provenance).items() if k != "summary"}
-    if (path / "manifest.json").is_file():
+    if path.is_dir():
         try:
             return Store.open(path, expected, verify)
         except SignalError as damage:
             reporter.say(f"{plan.label}: stored knowledge is not usable ({damage}); asking the teacher again")
-            shutil.rmtree(path)
+            discard(path)
     started = time.perf_counter()
     layout, items = _layout(teacher, material, plan.vectors)
     writer = StoreWriter(path, provenance, layout, keys=keys, items=items, replace=True, wait=True)
