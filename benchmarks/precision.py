@@ -100,7 +100,9 @@ def table(by_dtype: dict[str, dict[str, Path]], rows: int, seed: int) -> Iterato
 
 @click.command()
 @click.option("--data", default=Path("../shared/data/office"), type=click.Path(exists=True, path_type=Path))
-@click.option("--teachers", default="unisrec,vqrec", show_default=True, help="As of 'ckd teacher cache'.")
+@click.option(
+    "--teachers", default="unisrec:finetune_epochs=8,vqrec:finetune_epochs=8", help="As of 'ckd teacher cache'."
+)
 @click.option("--config", type=click.Path(exists=True, path_type=Path), help="YAML with settings of the run.")
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("ckd_runs/precision"), show_default=True)
 @click.option("--rows", default=4096, show_default=True, help="Instances that are compared.")

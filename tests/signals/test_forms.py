@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckd_plugins.signals import DenseSignal, FactorSignal, Signal, Store, TopKSignal
+from ckd_plugins.signals import DenseSignal, FactorSignal, Layout, Signal, Store, StoreWriter, TopKSignal
+from ckd_plugins.signals.int8 import to_int8
 
 KINDS = ["factors", "topk", "dense"]
 
@@ -71,6 +73,80 @@ def test_another_numbering_gives_the_same_scores(tmp_path_factory, world_of, wri
     # Not bit for bit: a product's last bit depends on where in the matrix a row stands.
     torch.testing.assert_close(other.scores(*everything), expected, atol=1e-5, rtol=1e-5)
     assert other.known_items(everything[1]).tolist() == [world.tokens[i] != "[PAD]" for i in items]
+
+
+def as_stored(vectors: np.ndarray, dtype: str) -> np.ndarray:
+    """The vectors that a store of this dtype gives back."""
+    if dtype == "int8":
+        codes, scales = to_int8(vectors)
+        return codes * scales[:, None]
+    return vectors.astype(dtype).astype(np.float32)
+
+
+def shortened(lists: dict[str, np.ndarray], lengths: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    """Lists of at most ``k`` items, each of its own length, filled up with -1."""
+    ids, scores = lists["ids"][:, :k].copy(), lists["scores"][:, :k].copy()
+    rest = np.arange(ids.shape[1]) >= lengths[:, None]
+    ids[rest], scores[rest] = -1, 0.0
+    return {"ids": ids, "scores": scores}
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    shape=worlds,
+    dtype=st.sampled_from(["float32", "float16", "int8"]),
+    shard_size=st.integers(1, 5),
+    per_row=st.booleans(),
+    data=st.data(),
+)
+def test_stores_of_three_forms_agree_wherever_the_list_has_the_candidate(
+    tmp_path_factory, monkeypatch, world_of, provenance, shape, dtype, shard_size, per_row, data
+):
+    """What is on a row's list must score the same in all forms; the rest must be below it, or without an opinion.
+
+    Shards of any size, lists that are shorter than the catalogue and than each other, rows and items that the teacher
+    does not know, repeated candidates, and each way of storing vectors.
+    """
+    plain = world_of(*shape)
+    world = replace(plain, vectors=as_stored(plain.vectors, dtype))
+    k = data.draw(st.integers(1, len(world.items)))
+    lengths = np.array(data.draw(st.lists(st.integers(1, k), min_size=len(world.keys), max_size=len(world.keys))))
+    lists = shortened(world.rows("topk", np.arange(len(world.keys))), lengths, k)
+    folder, opened = tmp_path_factory.mktemp("s"), {}
+    monkeypatch.setattr("os.fsync", lambda handle: None)  # half of the time, and it guards against a power cut only
+    for kind in KINDS:
+        layout = Layout.topk(k) if kind == "topk" else world.layout(kind, dtype if kind == "factors" else "float32")
+        given_ = {"keys": world.keys, "items": world.items, "shard_size": shard_size}
+        with StoreWriter(folder / kind, provenance, layout, **given_) as writer:
+            for shard in writer.pending():
+                own = {n: a[shard.rows] for n, a in lists.items()} if kind == "topk" else world.rows(kind, shard.rows)
+                writer.write(shard, **own)
+        opened[kind] = Store.open(folder / kind)
+    keys, tokens = np.append(world.keys, np.uint64([0, 99])), ("[PAD]", "new", *world.items)
+    rows, candidates = draw_batch(data, world, per_row)
+    rows = torch.cat([rows[:-1], torch.tensor([data.draw(st.integers(0, len(keys) - 1))])])
+    candidates = torch.where(candidates > 0, candidates + data.draw(st.integers(0, 1)), 0)
+
+    factors, dense, floor = (opened[kind].bind(keys, tokens) for kind in ("factors", "dense", "topk"))
+    mask = opened["topk"].bind(keys, tokens, outside="mask")
+    exact, listed = factors.scores(rows, candidates), mask.known_items(candidates, rows)
+    torch.testing.assert_close(dense.scores(rows, candidates), exact, atol=1e-4, rtol=1e-4)
+    known = factors.known(rows)[:, None] & factors.known_items(candidates).expand_as(listed)
+    at = rows.clamp_max(len(world.keys) - 1).tolist()
+    items = candidates.expand_as(listed) - 2
+    on_list = torch.tensor(
+        [[i >= 0 and i in lists["ids"][r] for i in row] for r, row in zip(at, items.tolist(), strict=True)]
+    )
+    assert torch.equal(listed, on_list & known)
+    for signal in (floor, mask):
+        scores = signal.scores(rows, candidates)
+        torch.testing.assert_close(scores[listed], exact[listed], atol=1e-4, rtol=1e-4)
+        assert not scores[~known].any()
+        assert not exact[~known].any()
+    assert not mask.scores(rows, candidates)[~listed].any()
+    last = torch.tensor([lists["scores"][r, lengths[r] - 1] for r in at])[:, None].expand_as(exact)
+    below = known & ~listed
+    assert (floor.scores(rows, candidates)[below] < last[below]).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
