@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ckd_plugins.signals.base import Signal
     from ckd_plugins.signals.bound import BoundSignal
+    from ckd_plugins.signals.checking import Verdict, check_store, stores_in
     from ckd_plugins.signals.dense import DenseSignal
     from ckd_plugins.signals.factors import FactorSignal
     from ckd_plugins.signals.layout import Layout
     from ckd_plugins.signals.manifest import Column, Manifest, Provenance
+    from ckd_plugins.signals.parquet import export_store, import_store
     from ckd_plugins.signals.store import Coverage, Store
     from ckd_plugins.signals.topk import TopKSignal
     from ckd_plugins.signals.writer import Shard, StoreWriter
@@ -36,6 +38,11 @@ __all__ = [
     "Store",
     "StoreWriter",
     "TopKSignal",
+    "Verdict",
+    "check_store",
+    "export_store",
+    "import_store",
+    "stores_in",
 ]
 
 _HOME = {
@@ -52,6 +59,11 @@ _HOME = {
     "Store": "store",
     "StoreWriter": "writer",
     "TopKSignal": "topk",
+    "Verdict": "checking",
+    "check_store": "checking",
+    "export_store": "parquet",
+    "import_store": "parquet",
+    "stores_in": "checking",
 }
 
 

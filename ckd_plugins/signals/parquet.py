@@ -48,8 +48,8 @@ _COLUMNS = {"vectors": _FLOATS, "codes": ("int8",), "scales": ("float32",), "ids
 _WHOLE = {"keys": ("uint64",), "item_vectors": ("float32",)}
 """Arrays that are imported, and their dtypes: names become files, and a dtype such as ``object`` would be pickled."""
 
-_NUMBERS = 1 << 24
-"""Of a column, held in memory at once: 32 MB of fp16."""
+_NUMBERS = 1 << 22
+"""Of a column, held in memory at once: 8 MB of fp16, and several times that while Parquet packs them."""
 
 
 def need_pyarrow() -> tuple[Any, Any]:

@@ -223,6 +223,17 @@ def test_a_store_that_is_there_is_not_overwritten_but_a_damaged_one_is(tmp_path,
     assert content(import_store(exported, tmp_path / "again")) == content(tmp_path / "from" / "s")
 
 
+def test_what_a_killed_import_left_stands_in_no_ones_way(tmp_path, exported):
+    """Killed in the middle: nothing is there for a reader, and the next import begins anew."""
+    half = tmp_path / "to" / ".writing" / "s.import"
+    half.mkdir(parents=True)
+    (half / "vectors.npy").write_bytes(b"half")
+    with pytest.raises(SignalError, match="there is no store"):
+        Store.open(tmp_path / "to" / "s")
+    assert content(import_store(exported, tmp_path / "to")) == content(tmp_path / "from" / "s")
+    assert not half.exists()
+
+
 def test_a_damaged_store_is_not_exported(tmp_path, world, write_store):
     """Parquet's own checksums would vouch for what was already wrong."""
     path = write_store(tmp_path / "s", world)
