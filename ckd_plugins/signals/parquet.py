@@ -113,7 +113,8 @@ def import_store(file: str | Path, folder: str | Path) -> Path:
     """
     _, parquet = need_pyarrow()
     file = Path(file)
-    with _told(file), parquet.ParquetFile(file, page_checksum_verification=True) as source:
+    # Without pre_buffer=False, pyarrow keeps what it has read: memory would grow with the file.
+    with _told(file), parquet.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as source:
         data, name = _about(source, file)
         manifest = Manifest.from_json(data, str(file))
         _check(manifest, source.metadata.num_rows, file)

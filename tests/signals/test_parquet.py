@@ -223,6 +223,23 @@ def test_a_store_that_is_there_is_not_overwritten_but_a_damaged_one_is(tmp_path,
     assert content(import_store(exported, tmp_path / "again")) == content(tmp_path / "from" / "s")
 
 
+def test_memory_of_an_import_is_that_of_a_block(tmp_path, world_of, write_store, monkeypatch):
+    """Pyarrow keeps all that it has read unless told otherwise: 6 GB of a large store, held to the end."""
+    world = world_of(rows=20_000, width=100)  # 4 MB of fp16, in 20 blocks
+    monkeypatch.setattr(parquet, "_NUMBERS", 100_000)
+    path = write_store(tmp_path / "s", world, "factors", "float16", shard_size=20_000)
+    file = export_store(path, tmp_path / "s.parquet")
+    before, held, write = pa.total_allocated_bytes(), [0], parquet.write_rows
+
+    def noted(*arguments: object) -> str:
+        held.append(pa.total_allocated_bytes() - before)
+        return write(*arguments)
+
+    monkeypatch.setattr(parquet, "write_rows", noted)
+    import_store(file, tmp_path / "to")
+    assert 0 < max(held) < 1_500_000
+
+
 def test_what_a_killed_import_left_stands_in_no_ones_way(tmp_path, exported):
     """Killed in the middle: nothing is there for a reader, and the next import begins anew."""
     half = tmp_path / "to" / ".writing" / "s.import"
