@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.domains.domain import Domain
-from ckd_plugins.domains.instances import Instances
+from ckd_plugins.domains.instances import Instances, places
 from ckd_plugins.domains.keys import token_hashes
 from ckd_plugins.errors import CkdError, DataError, StudentError, TeacherError
 from ckd_plugins.host.needs import has_own_dataset, missing_package, needs
@@ -30,6 +30,7 @@ from ckd_plugins.teachers.recbole_checkpoint import read_trained
 from ckd_plugins.teachers.recbole_data import OWN_SETTINGS, write_dataset
 from ckd_plugins.teachers.recbole_epochs import Place, Watcher
 from ckd_plugins.teachers.user_lists import UserLists
+from ckd_plugins.teachers.windows import only_known
 
 __all__ = ["RecBoleModel"]
 
@@ -198,7 +199,7 @@ class RecBoleModel(ListTeacher):
         chosen, so that ``k`` are left when those are masked.
         """
         domain = self._finetuned()
-        chosen = instances if rows is None else instances.take(rows)
+        chosen = self._renumbered(instances if rows is None else instances.take(rows))
         found = np.full((len(chosen), domain.n_items), -np.inf, np.float32)
         if self._lists is not None:
             self._lists.fill(found, self._users(chosen))
@@ -208,16 +209,13 @@ class RecBoleModel(ListTeacher):
                 rows = np.arange(start, min(start + step, len(chosen)))
                 self._history_scores(chosen, rows, found)
         found /= self._unit
-        if chosen.items == domain.items:
+        if instances.items == domain.items:
             return found
-        index = {token: i for i, token in enumerate(domain.items)}
-        place = np.array([index.get(token, -1) for token in chosen.items])
+        place = places(instances.items, domain.items)
         return np.where(place >= 0, found[:, place], np.float32(-np.inf))
 
     def _history_scores(self, instances: Instances, rows: npt.NDArray[np.int64], found: Float32) -> None:
         domain, made = self._finetuned(), self._recommender()
-        if instances.items != domain.items:
-            raise TeacherError("teacher 'recbole' is asked about another catalogue than it was fine-tuned on")
         order = _order(made.items)
         number = np.zeros(domain.n_items + 1, np.int64)
         number[order + 1] = np.arange(1, len(order) + 1)
@@ -231,13 +229,23 @@ class RecBoleModel(ListTeacher):
                 scores = made.for_histories(wide, lengths[asked], users)
             found[np.ix_(rows[asked], order)] = scores[:, 1:].numpy()
 
+    def _renumbered(self, instances: Instances) -> Instances:
+        """The rows in the domain's numbering of items, of their newest items those that it has."""
+        domain = self._finetuned()
+        if instances.items == domain.items:
+            return instances
+        place = places(instances.items, domain.items)[instances.flat]
+        start = np.maximum(instances.start, instances.stop - self.max_length)
+        place, start, stop = only_known(place, start, instances.stop, place >= 0)
+        flat, target = place.astype(np.int32), np.zeros(len(instances), np.int32)  # nobody asks for targets
+        return replace(instances, items=domain.items, flat=flat, start=start, stop=stop, target=target)
+
     def _users(self, instances: Instances) -> npt.NDArray[np.int64]:
         """Each row's user in the domain, -1 for a stranger."""
         domain = self._finetuned()
         if instances.users == domain.users or not instances.users:
             return instances.user
-        index = {token: i for i, token in enumerate(domain.users)}
-        known = np.array([index.get(token, -1) for token in instances.users], np.int64)
+        known = places(instances.users, domain.users)
         return np.where(instances.user >= 0, known[instances.user], -1)
 
     def _recommender(self) -> Recommender:
