@@ -238,6 +238,16 @@ def test_what_is_in_a_file_makes_another_teacher_not_where_it_lies(ask: Teach, t
     assert ask("from-file").folder != first.folder
 
 
+def test_an_item_more_makes_another_teacher(ask: Teach, shop: Path) -> None:
+    """Training does not tell of a test target, and a teacher would be asked about an item that it never had."""
+    first, lines = ask("last"), (shop / "shop.inter").read_text().splitlines()
+    user, _, time = lines[-1].split("\t")
+    (shop / "shop.inter").write_text("\n".join([*lines[:-1], f"{user}\tshop99\t{time}"]) + "\n")
+    second = ask("last", "GRU4Rec")
+    assert set(second.seconds) == {"finetune", "cache"}
+    assert second.folder != first.folder
+
+
 def test_what_is_pretrained_on_makes_another_teacher(ask: Teach, tmp_path: Path) -> None:
     """A domain of the same name with other interactions is another domain."""
     folders = [write_shop(tmp_path / f"other{seed}", "other", seed=seed) for seed in (3, 4)]

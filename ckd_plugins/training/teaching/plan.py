@@ -60,11 +60,15 @@ class Plan:
 
     @property
     def text(self) -> str:
-        """Text encoder and texts that it reads, ``""`` for none; of a fine-tuned one from a folder, what it read."""
+        """Text encoder and texts that it reads; of a fine-tuned one from a folder, what it read.
+
+        Texts tell the catalogue as well, which no teacher knows more of than it had in fine-tuning. Of one that reads
+        none it stands alone.
+        """
         if self.source is not None and self.source.finetuned:
             return str(self.source.made_from.get("text", ""))
         if self.encoder is None:
-            return ""
+            return "" if self.material is None else f"items {self.material.items_hash}"
         return self.encoder.identity if self.material is None else f"{self.encoder.identity} {self.material.text_hash}"
 
     @cached_property
