@@ -90,6 +90,8 @@ class NetworkTeacher(Teacher):
             TeacherError: also where an option is not that of the training before, and would have to be.
         """
         config, weights = storage.read(folder, cls.name)
+        if weights and options.get("checkpoint") is not None:
+            raise TeacherError(f"{folder} holds weights to start from, and so does the option checkpoint; give one")
         try:
             for name in cls.settled:
                 if weights and name in options and options[name] != config["options"][name]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.errors import DataError, TeacherError
-from ckd_plugins.teachers.checkpoints import read_checkpoint
+from ckd_plugins.host.checkpoint import read_checkpoint
 
 __all__ = ["BERT", "Pretrained", "read_pretrained", "text_vectors"]
 

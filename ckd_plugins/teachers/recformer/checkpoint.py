@@ -1,4 +1,4 @@
-"""Weights of a pre-trained Recformer: the published files, and folders that :meth:`Recformer.save` wrote."""
+"""Weights of a pre-trained Recformer from the published files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ckd_plugins.errors import TeacherError
-from ckd_plugins.teachers import checkpoints, storage
+from ckd_plugins.host.checkpoint import read_checkpoint as read_file
 from ckd_plugins.teachers.recformer.shape import NetShape
 
 __all__ = ["read_checkpoint"]
@@ -26,24 +26,19 @@ def read_checkpoint(path: str | Path, shape: NetShape, window: int | None = None
     """Return the network's sizes and weights.
 
     Args:
-        path: ``recformer_pretrain_ckpt.bin``, ``recformer_seqrec_ckpt.bin`` (the same with the prefix ``longformer.``
-            and a language-model head), or a folder.
+        path: ``recformer_pretrain_ckpt.bin``, or ``recformer_seqrec_ckpt.bin``: the same with the prefix
+            ``longformer.`` and a language-model head.
         shape: what the backbone and the options ask for. Sizes of layers and tables follow from the file.
-        window: of sliding attention, where a published file has Longformer's matrices; 64 by default, as published.
+        window: of sliding attention, where the file has Longformer's matrices; 64 by default, as published.
 
     Raises:
         CheckpointError: the file cannot be read, or is refused.
         TeacherError: if the file is none of these, or does not go with the backbone's tokenizer.
     """
     path = Path(path).expanduser()
-    if path.is_dir():
-        config, stored = storage.read(path, "recformer")
-        weights = {k.removeprefix("net."): t for k, t in stored.items() if k.startswith("net.")}
-        found = replace(NetShape(**config["net"]), pooling=shape.pooling, projection=shape.projection)
-    else:
-        names = {k.removeprefix(_PREFIX): t for k, t in checkpoints.read_checkpoint(path).tensors.items()}
-        weights = {k: t.float() for k, t in names.items() if not k.startswith(_LEFT)}
-        found = _measure(path, weights, replace(shape, window=window or PUBLISHED_WINDOW))
+    names = {k.removeprefix(_PREFIX): t for k, t in read_file(path).tensors.items()}
+    weights = {k: t.float() for k, t in names.items() if not k.startswith(_LEFT)}
+    found = _measure(path, weights, replace(shape, window=window or PUBLISHED_WINDOW))
     if (found.vocabulary, found.hidden_size) != (shape.vocabulary, shape.hidden_size):
         raise TeacherError(
             f"checkpoint {str(path)!r} has {found.vocabulary} words of size {found.hidden_size}, its backbone "
