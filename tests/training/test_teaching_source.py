@@ -176,3 +176,16 @@ def test_a_trained_folder_is_not_pretrained_again(section: dict[str, Any], tmp_p
     pretrain_teacher({"name": "unisrec", **OPTIONS}, tmp_path / "pre", None, {"ckd": section})
     with pytest.raises(ConfigError, match="is trained already; name a teacher to pre-train from nothing"):
         pretrain_teacher({"from": str(tmp_path / "pre")}, tmp_path / "more", None, {"ckd": section})
+
+
+def test_a_language_model_of_its_own_needs_no_encoder(
+    ask: Callable[..., Taught], section: dict[str, Any], tmp_path: Path, bert: str
+) -> None:
+    """Recformer would be refused for an encoder that it never asks, and trained again with each."""
+    pretrain_teacher(
+        {"name": "recformer", **KINDS["recformer"], "backbone": bert}, tmp_path / "pre", None, {"ckd": section}
+    )
+    assert json.loads((tmp_path / "pre" / "card.json").read_text())["text_encoder"] is None
+    first = ask({"from": str(tmp_path / "pre"), "backbone": bert})
+    section["text"] = {"encoder": "nobody"}
+    assert ask({"from": str(tmp_path / "pre"), "backbone": bert}).folder == first.folder
