@@ -20,7 +20,7 @@ from ckd_plugins.domains.instances import Instances, places
 from ckd_plugins.errors import DataError, TeacherError
 from ckd_plugins.teachers import storage
 from ckd_plugins.teachers.base import Float32, Int32, Teacher, UInt64
-from ckd_plugins.teachers.calibration import fitted_temperature
+from ckd_plugins.teachers.calibration import CALIBRATED, fitted_temperature, mask_chosen
 from ckd_plugins.teachers.history import History, Progress
 from ckd_plugins.teachers.imports.files import beside, read_table
 from ckd_plugins.teachers.imports.gather import gather_items, gather_lists, gather_vectors
@@ -30,7 +30,6 @@ __all__ = ["Imported"]
 
 Int64 = npt.NDArray[np.int64]
 
-_CALIBRATED = 2048  # validation targets that the unit of the scores is found on
 _log = logging.getLogger("ckd_plugins")
 
 
@@ -175,16 +174,14 @@ class Imported(Teacher):
 
     def _calibrate(self, domain: Domain) -> None:
         held = domain.valid_instances(self.max_length)
-        held = held.take(np.flatnonzero(self.keys(held) != 0)[:_CALIBRATED])
+        held = held.take(np.flatnonzero(self.keys(held) != 0)[:CALIBRATED])
         if self.form == "topk":
             found = self.scores(held)
         else:
             found = self.encode(held) @ self._arrays["item_vectors"].T
             found[:, ~self._arrays["known"]] = -np.inf
-        if self._kind == "user":  # as RecBole ranks for users: what they have chosen is no candidate
-            for row, user in enumerate(held.user):
-                seen = domain.sequence[domain.offsets[user] : domain.offsets[user + 1]]
-                found[row, seen[seen != held.target[row]]] = -np.inf
+        if self._kind == "user":
+            mask_chosen(found, held, domain)
         self._unit = fitted_temperature(found, held.target)
         _log.info("imported: scores are divided by %.4g, found on %d known validation rows", self._unit, len(held))
 

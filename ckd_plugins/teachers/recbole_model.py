@@ -22,7 +22,7 @@ from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.recommender import Recommender, model_kind, reads_user
 from ckd_plugins.teachers import storage
 from ckd_plugins.teachers.base import Float32
-from ckd_plugins.teachers.calibration import fitted_temperature
+from ckd_plugins.teachers.calibration import CALIBRATED, fitted_temperature, mask_chosen
 from ckd_plugins.teachers.history import History, Progress
 from ckd_plugins.teachers.keeping import active_keeper
 from ckd_plugins.teachers.listing import ListTeacher
@@ -35,7 +35,6 @@ from ckd_plugins.teachers.windows import only_known
 __all__ = ["RecBoleModel"]
 
 _BLOCK = 1 << 24  # scores that are in memory at once
-_CALIBRATED = 2048  # validation targets that the unit of the scores is found on
 
 
 @dataclass(kw_only=True, eq=False)
@@ -151,12 +150,10 @@ class RecBoleModel(ListTeacher):
 
     def _calibrate(self, domain: Domain) -> None:
         held = domain.valid_instances(self.max_length)
-        held = held.take(np.flatnonzero(held.lengths > 0)[:_CALIBRATED])
+        held = held.take(np.flatnonzero(held.lengths > 0)[:CALIBRATED])
         found = self.scores(held)
-        if not self._sequential:  # as RecBole ranks for users: what they have chosen is no candidate
-            for row, user in enumerate(held.user):
-                seen = domain.sequence[domain.offsets[user] : domain.offsets[user + 1]]
-                found[row, seen[seen != held.target[row]]] = -np.inf
+        if not self._sequential:
+            mask_chosen(found, held, domain)
         self._unit = fitted_temperature(found, held.target)
 
     def _data(self, domain: Domain, scratch: str) -> tuple[Any, dict[str, Any]]:
