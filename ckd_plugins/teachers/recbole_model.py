@@ -17,6 +17,7 @@ from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.instances import Instances, places
 from ckd_plugins.domains.keys import token_hashes
 from ckd_plugins.errors import CkdError, DataError, StudentError, TeacherError
+from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.needs import has_own_dataset, missing_package, needs
 from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.recommender import Recommender, model_kind, reads_user
@@ -93,6 +94,12 @@ class RecBoleModel(ListTeacher):
             raise TeacherError(f"teacher 'recbole': checkpoints of trees ({self.model}) are not read; leave it out")
 
     # Training.
+
+    @classmethod
+    def split_of(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See :meth:`Teacher.split_of`: of the checkpoint."""
+        path = options.get("checkpoint")
+        return {} if path is None else read_checkpoint(path).settings
 
     @property
     def finetune_epochs(self) -> int:
