@@ -80,10 +80,7 @@ def fit(
                 refuse_leaks(splits, host, pretraining)
                 refuse_seen(splits, host, config.teachers)
                 refuse_other_splits(host, config.teachers, registry)
-                taught = [
-                    teach(component, material, pretraining, config, registry, reporter, seed)
-                    for component in config.teachers
-                ]
+                taught = teach(config.teachers, material, pretraining, config, registry, reporter, seed)
             signals = [t.signal for t in taught]
             soft = None
             if reader is not None and integrates_once(config, reader, registry):

@@ -93,7 +93,8 @@ def refuse_other_splits(config: Any, teachers: Sequence[TeacherComponent], regis
             if found.get(name) != value:
                 raise DataError(
                     f"teacher {teacher.label!r}: its file was trained with {name}={found.get(name)!r}, and this run "
-                    f"has {value!r}; it would know what the student is tested on: run with that, or train it on this split"
+                    f"has {value!r}; it would know what the student is tested on: run with that, or train it on this "
+                    f"split"
                 )
 
 

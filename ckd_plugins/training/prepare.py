@@ -59,8 +59,7 @@ def prepare_teachers(
         refuse_seen(splits, host, config.teachers)
         refuse_other_splits(host, config.teachers, registry)
         prepared: dict[str, dict[str, Any]] = {}
-        for component in config.teachers:
-            one = teach(component, material, pretraining, config, registry, reporter, int(host["seed"]))
+        for one in teach(config.teachers, material, pretraining, config, registry, reporter, int(host["seed"])):
             prepared[one.name] = {
                 "folder": str(one.folder),
                 "store": str(one.store),

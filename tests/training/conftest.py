@@ -217,6 +217,7 @@ def ask(prepare: Any, fakes: None, registry: Registry, tmp_path: Path, recorder:
     def call(name: str, model: str = "SASRec", seed: int = 0, pretraining: Any = (), **options: Any) -> Taught:
         config = CkdConfig.parse({"teachers": [{"name": name, **options}], "cache_dir": str(tmp_path / "cache")})
         material[model] = material.get(model) or prepare(model).material
-        return teach(config.teachers[0], material[model], pretraining, config, registry, recorder, seed)
+        (taught,) = teach(config.teachers, material[model], pretraining, config, registry, recorder, seed)
+        return taught
 
     return call

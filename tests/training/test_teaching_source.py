@@ -43,13 +43,13 @@ def section(tmp_path: Path, other: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def ask(prepare: Any, registry: Registry, recorder: Recorder, section: dict[str, Any]) -> Callable[..., Taught]:
-    """``ask({"name": "unisrec"})``: that teacher, for SASRec's rows."""
+    """``ask({"name": "unisrec"})``: that teacher, for SASRec's rows; of several the last."""
     material = prepare("SASRec").material
 
-    def call(teacher: Any, seed: int = 2020) -> Taught:
-        config = CkdConfig.parse({**section, "teachers": [teacher]})
+    def call(*teachers: Any, seed: int = 2020) -> Taught:
+        config = CkdConfig.parse({**section, "teachers": teachers})
         domains = read_pretraining(config, FIELDS)
-        return teach(config.teachers[0], material, domains, config, registry, recorder, seed)
+        return teach(config.teachers, material, domains, config, registry, recorder, seed)[-1]
 
     return call
 
@@ -117,7 +117,8 @@ def test_another_text_encoder_is_refused(
     pretrain_teacher({"name": "unisrec", **OPTIONS}, tmp_path / "pre", None, {"ckd": section})
     monkeypatch.setattr(WordEncoder, "identity", "words-2")
     with pytest.raises(ConfigError, match=r"text encoder 'words-1', and ckd\.text\.encoder is 'words-2'"):
-        ask({"from": str(tmp_path / "pre")})
+        ask({"name": "vqrec", **KINDS["vqrec"]}, {"from": str(tmp_path / "pre")})
+    assert not (tmp_path / "cache" / "teachers").exists(), "told after an hour of training another one"
 
 
 def test_pretraining_is_not_lost_when_finetuning_is_killed(
