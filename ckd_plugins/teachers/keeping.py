@@ -89,11 +89,18 @@ class Slot:
             return None
 
     def write(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Write: whenever the process ends, the old file or the new one is there as a whole."""
+        """Write: whenever the process ends, the old file or the new one is there as a whole.
+
+        Where it cannot be written, as on a full disk, that is told, and training goes on without.
+        """
         about = json.dumps({"format": FORMAT, "identity": self.keeper.identity, "state": state})
-        self.keeper.folder.mkdir(parents=True, exist_ok=True)
-        with whole(self.path, locked=True) as beside:
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, beside, metadata={"ckd": about})
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        try:
+            self.keeper.folder.mkdir(parents=True, exist_ok=True)
+            with whole(self.path, locked=True) as beside:
+                save_file(plain, beside, metadata={"ckd": about})
+        except (OSError, SafetensorError) as error:
+            self.keeper.say(f"how far training is cannot be kept ({error}); it goes on, and a kill would lose it")
         self._written = time.perf_counter()
 
 
