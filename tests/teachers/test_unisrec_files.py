@@ -234,6 +234,7 @@ def changed(path: str, change: Callable[[dict[str, Any]], None]) -> None:
     [
         (lambda s: s["state_dict"].update({"item_embedding.weight": torch.ones(9, D)}), "fine-tuned transductively"),
         (lambda s: s["state_dict"].pop("moe_adaptor.w_gate"), "no matrix 'moe_adaptor.w_gate'"),
+        (lambda s: s["state_dict"].update({"trm_encoder.layer.x.y": torch.ones(2)}), "'trm_encoder.layer.x.y' is"),
         (lambda s: s["state_dict"].pop("LayerNorm.bias"), r"'LayerNorm.bias' is missing there and \(20,\) here"),
         (lambda s: s["state_dict"].update(more=torch.ones(1)), r"'more' is \(1,\) there and unknown here"),
         (lambda s: s["state_dict"].pop("trm_encoder.layer.1.multi_head_attention.key.bias"), "key.bias' is missing"),
