@@ -36,6 +36,7 @@ class Row:
 ROWS = {
     "unisrec": Row("UniSRec", "unisrec"),
     "unisrec-pretrained": Row("UniSRec", "unisrec", pretrained=True),
+    "unisrec-unfrozen": Row("UniSRec, encoder not frozen", "unisrec", {"freeze_encoder": False}, pretrained=True),
     "unisrec-text": Row("UniSRec, inductive", "unisrec", {"transductive": False}),
     "unisrec-text-pretrained": Row("UniSRec, inductive", "unisrec", {"transductive": False}, pretrained=True),
     "vqrec": Row("VQ-Rec", "vqrec"),
@@ -92,7 +93,7 @@ def table(dataset: Path, keys: list[str], domains: list[str], runs: Path) -> Ite
     for key in keys:
         card = finetuned(key, dataset, domains, runs)
         results, row = card["results"], ROWS[key]
-        seconds = sum(epoch["seconds"] for epoch in card["finetuning"]["epochs"])
+        seconds = card["finetuning"]["epochs"][-1]["seconds"]  # since it began
         on = ", ".join(domains) if row.pretrained else ""
         yield cells(row.title, on, f"{seconds / 60:.1f}", results["validation"]["ndcg@10"], results["test"], base)
 

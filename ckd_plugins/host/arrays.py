@@ -29,7 +29,14 @@ class _Rows(Interaction):  # type: ignore[misc]
         rows = row_numbers(index, len(self))
         if rows is None:
             return super().__getitem__(index)
-        return Interaction({name: values.index_select(0, rows) for name, values in self.interaction.items()})
+        return _Taken({name: values.index_select(0, rows) for name, values in self.interaction.items()})
+
+
+class _Taken(Interaction):  # type: ignore[misc]
+    """Rows that were just taken. They are copies already, so that to repeat them once needs no other."""
+
+    def repeat(self, sizes: int) -> Any:
+        return Interaction(dict(self.interaction)) if sizes == 1 else super().repeat(sizes)
 
 
 def row_numbers(index: Any, length: int) -> torch.Tensor | None:

@@ -18,7 +18,7 @@ from .conftest import Done, fast
 
 Ckd = Callable[..., Done]
 
-PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "teachers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "knowledge-of-others.md"
 METRICS = ("metrics=[Recall, NDCG]", "valid_metric=NDCG@10", "topk=[10]")
 
 

@@ -64,7 +64,8 @@ def test_rows_are_taken_as_by_recbole(index: Callable[[], Any]) -> None:
     if isinstance(expected, torch.Tensor):
         assert torch.equal(expected, found)
     else:
-        assert type(found) is Interaction
+        assert isinstance(found, Interaction)
+        assert not isinstance(found, _Rows)
         assert all(torch.equal(expected[key], found[key]) for key in columns)
 
 
@@ -75,3 +76,19 @@ def test_an_unknown_user_is_told_in_recboles_words(tmp_path: Path) -> None:
     accelerate(splits.train)
     with pytest.raises(ValueError, match=r"user_id .* not exist"):
         splits.train._sampler.sample_by_user_ids(np.array([10**6]), np.array([1]), 1)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_taken_rows_are_repeated_as_by_recbole(times: int) -> None:
+    """What a loader writes into its batch, as negatives beside the rows, must not reach the data set."""
+    from recbole.data.interaction import Interaction
+
+    table = {"user": torch.arange(5), "past": torch.arange(10).view(5, 2)}
+    taken = _Rows(dict(table))[torch.tensor([3, 1])]
+    again = taken.repeat(times)
+    expected = Interaction({name: column[[3, 1]] for name, column in table.items()}).repeat(times)
+    assert all(torch.equal(again[name], expected[name]) for name in table)
+    again.update(Interaction({"neg_item": torch.zeros(2 * times)}))
+    again["user"][:] = 7
+    assert list(taken.interaction) == list(table)
+    assert torch.equal(table["user"], torch.arange(5))
