@@ -145,6 +145,8 @@ def _teacher(
     if entries and teacher.name not in registry.names("teacher"):
         teacher = teacher.model_copy(update={"name": entries[0].name, "source": entries[0].source})
     if source is not None:
+        if teacher.source is not None:
+            raise ConfigError(f"{str(teacher.source)!r} is a folder to start from, and so is --from; give one of them")
         teacher = teacher.model_copy(update={"source": source.expanduser()})
     takes = read_options(registry.get("teacher", teacher.name).load())
     options = {key: given.pop(key) for key in list(given) if key in takes.parameters and key not in HOST}

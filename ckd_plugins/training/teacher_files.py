@@ -46,6 +46,8 @@ def check_files(factory: Any, options: Mapping[str, Any], what: str) -> None:
     """
     for name in getattr(factory, "files", ()):
         for path in _paths(options.get(name)):
+            if not path:
+                raise DataError(f"option {name!r} of {what} is empty; give a file or folder, or leave it out")
             if not Path(path).expanduser().exists():
                 raise DataError(f"option {name!r} of {what}: {str(path)!r} does not exist; give a file or folder")
 

@@ -289,6 +289,8 @@ def test_what_was_pretrained_on_the_test_data_is_refused(ckd: Ckd, tiny: Path, t
     assert made.status == 0, made.err
     wrong = ckd("teacher", "finetune", "vqrec", "--from", pre, "-d", tiny, "-o", tmp_path / "fine", "-s", WORDS, "-q")
     assert "holds the teacher 'unisrec', not 'vqrec'" in wrong.err
+    twice = ckd("teacher", "finetune", pre, "--from", pre, "-d", tiny, "-o", tmp_path / "fine", "-s", WORDS, "-q")
+    assert (twice.status, "and so is --from" in twice.err) == (2, True)
     for done in (
         ckd("teacher", "finetune", pre, "-d", tiny, "-o", tmp_path / "fine", "-s", WORDS, "-q"),
         ckd("distill", "BPR", "-d", tiny, "-t", pre, *fast("ckd.teachers=[]"), "-q"),

@@ -69,6 +69,12 @@ def test_a_file_that_is_not_there_is_found_before_anything_runs(how: Any, tmp_pa
     assert "\n" not in str(caught.value)
 
 
+def test_an_empty_path_is_no_folder() -> None:
+    """It would be the folder in which the command was given, read as a whole."""
+    with pytest.raises(DataError, match=r"option 'data' of teacher 'reader' is empty"):
+        check_files(Reader, {"data": ""}, "teacher 'reader'")
+
+
 def test_published_files_teach_without_texts(run: Any, tmp_path: Path) -> None:
     """The authors' data come without item texts; what is in the files decides what is reused, not where they lie."""
     bare = write_shop(tmp_path / "data", "bare", texts=False)
