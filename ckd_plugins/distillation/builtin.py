@@ -32,7 +32,7 @@ def ckd_register_candidates() -> Iterator[CandidatesSpec]:
 
 @hookimpl
 def ckd_register_integrators() -> Iterator[IntegratorSpec]:
-    """Register ``confidence_consistency``, ``confidence``, ``consistency``, ``uniform`` and ``fixed``."""
+    """Register ``confidence_consistency``, its two halves, ``entropy``, ``best``, ``uniform`` and ``fixed``."""
     yield IntegratorSpec(
         name="confidence_consistency",
         factory=f"{_ROOM}.integrators.confidence_consistency:ConfidenceConsistency",
@@ -49,6 +49,16 @@ def ckd_register_integrators() -> Iterator[IntegratorSpec]:
         summary="how far a teacher agrees with the others",
     )
     yield IntegratorSpec(
+        name="entropy",
+        factory=f"{_ROOM}.integrators.entropy:Entropy",
+        summary="how sure a teacher is, whatever the real choice",
+    )
+    yield IntegratorSpec(
+        name="best",
+        factory=f"{_ROOM}.integrators.best:Best",
+        summary="the one teacher that gives most to the real choice",
+    )
+    yield IntegratorSpec(
         name="uniform",
         factory=f"{_ROOM}.integrators.uniform:UniformIntegrator",
         summary="all teachers and instances weigh the same",
@@ -60,7 +70,7 @@ def ckd_register_integrators() -> Iterator[IntegratorSpec]:
 
 @hookimpl
 def ckd_register_losses() -> Iterator[LossSpec]:
-    """Register ``kl``, ``reverse_kl``, ``js``, ``mse``, ``cross_entropy`` and ``listwise``."""
+    """Register ``kl``, ``reverse_kl``, ``js``, ``mse``, ``cross_entropy``, ``listwise`` and ``pairwise``."""
     yield LossSpec(
         name="kl",
         factory=f"{_ROOM}.losses.kl:KLDivergence",
@@ -86,4 +96,9 @@ def ckd_register_losses() -> Iterator[LossSpec]:
         name="listwise",
         factory=f"{_ROOM}.losses.listwise:ListMLE",
         summary="likelihood of the target's ranking, best places first",
+    )
+    yield LossSpec(
+        name="pairwise",
+        factory=f"{_ROOM}.losses.pairwise:Pairwise",
+        summary="the order of pairs, as surely as the target has it (RankNet, BPR)",
     )

@@ -35,6 +35,8 @@ class Opinions:
     """``[K, B]`` in [0, 1], 0 where unknown."""
     consistency: Tensor
     """``[K, B]`` in [0, 1], 0 where unknown."""
+    mask: Tensor | None = None
+    """bool, broadcastable to ``[K, B, C]``: allowed for the row and known to the teacher. ``None`` = everything."""
 
 
 class Integrator(nn.Module):
@@ -86,6 +88,7 @@ class Integrator(nn.Module):
             target=target,
             confidence=confidence(probs, log_probs, known, target, mask),
             consistency=consistency(probs, known, log_probs),
+            mask=mask,
         )
         weights, gate = self.weigh(opinions)
         row_known = known.any(dim=0)

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from ckd_plugins.distillation.integrators import (
+    Best,
     Confidence,
     ConfidenceConsistency,
     Consistency,
+    Entropy,
     FixedIntegrator,
     UniformIntegrator,
 )
@@ -17,6 +19,8 @@ ALL = {
     "confidence_consistency": ConfidenceConsistency,
     "confidence": Confidence,
     "consistency": Consistency,
+    "entropy": Entropy,
+    "best": Best,
     "uniform": UniformIntegrator,
     "fixed": lambda: FixedIntegrator(weights=[1.0, 2.0, 3.0]),
 }
@@ -115,7 +119,7 @@ def test_a_constant_added_to_a_teachers_scores_changes_nothing(integrator):
     same(integrator(logits, known, target, mask), integrator(logits + shift, known, target, mask))
 
 
-@pytest.mark.parametrize("name", ["uniform", "confidence"])
+@pytest.mark.parametrize("name", ["uniform", "confidence", "entropy", "best"])
 def test_a_teacher_given_twice_counts_twice_where_scores_are_its_own(name):
     """Guards against hidden interaction: doubling both of two teachers must not move the target."""
     logits, known, target, _ = batch()
