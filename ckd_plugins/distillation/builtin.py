@@ -32,7 +32,7 @@ def ckd_register_candidates() -> Iterator[CandidatesSpec]:
 
 @hookimpl
 def ckd_register_integrators() -> Iterator[IntegratorSpec]:
-    """Register ``confidence_consistency``, its two halves, ``entropy``, ``best``, ``uniform`` and ``fixed``."""
+    """Register ``confidence_consistency``, its halves, ``entropy``, ``best``, ``learned``, ``uniform`` and ``fixed``."""
     yield IntegratorSpec(
         name="confidence_consistency",
         factory=f"{_ROOM}.integrators.confidence_consistency:ConfidenceConsistency",
@@ -57,6 +57,11 @@ def ckd_register_integrators() -> Iterator[IntegratorSpec]:
         name="best",
         factory=f"{_ROOM}.integrators.best:Best",
         summary="the one teacher that gives most to the real choice",
+    )
+    yield IntegratorSpec(
+        name="learned",
+        factory=f"{_ROOM}.integrators.learned:Learned",
+        summary="a gate network that learns which teacher is right about which rows",
     )
     yield IntegratorSpec(
         name="uniform",

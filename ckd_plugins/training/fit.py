@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from ckd_plugins.errors import StudentError
+from ckd_plugins.host.beside import train_beside
 from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.loaders import on_batch, rows_a_batch
@@ -99,6 +100,8 @@ def fit(
         on_batch(splits.train, watcher.after_batch)
         trainer = build_trainer(host, student, run.directory, [watcher], ranking=config.speed.ranking)
         stack.callback(close_trainer, trainer)
+        if objective is not None:
+            train_beside(trainer, objective.parameters())
         if config.speed.optimizer and fuse_adam(trainer.optimizer):
             faster = (*faster, "optimizer")
         targets = None if reader is None else "once" if soft is not None else "batch"

@@ -22,7 +22,7 @@ def test_names():
     names = {kind: [spec.name for k, spec in SPECS if k is kind] for kind in REGISTERED}
     assert names[CandidateSource] == ["in_batch", "uniform", "full"]
     assert names[Integrator] == [
-        *("confidence_consistency", "confidence", "consistency", "entropy", "best", "uniform", "fixed"),
+        *("confidence_consistency", "confidence", "consistency", "entropy", "best", "learned", "uniform", "fixed"),
     ]
     assert names[Loss] == ["kl", "reverse_kl", "js", "mse", "cross_entropy", "listwise", "pairwise"]
 

@@ -6,12 +6,13 @@ import torch
 
 from ckd_plugins.distillation import Objective
 from ckd_plugins.distillation.candidates import Full, InBatch, Uniform
-from ckd_plugins.distillation.integrators import ConfidenceConsistency, FixedIntegrator, UniformIntegrator
+from ckd_plugins.distillation.integrators import ConfidenceConsistency, FixedIntegrator, Learned, UniformIntegrator
 from ckd_plugins.distillation.losses import (
     JensenShannon,
     KLDivergence,
     ListMLE,
     Loss,
+    Pairwise,
     ReverseKL,
     SoftCrossEntropy,
     StandardizedMSE,
@@ -19,7 +20,7 @@ from ckd_plugins.distillation.losses import (
 from ckd_plugins.errors import ConfigError, StudentError
 
 N_ROWS, N_ITEMS = 20, 15
-LOSSES = [KLDivergence, ReverseKL, JensenShannon, StandardizedMSE, SoftCrossEntropy, ListMLE]
+LOSSES = [KLDivergence, ReverseKL, JensenShannon, StandardizedMSE, SoftCrossEntropy, ListMLE, Pairwise]
 
 
 @pytest.fixture
@@ -281,7 +282,7 @@ def test_extreme_scores_stay_finite(table_signal, loss, source):
 def test_a_learned_integrator_learns_from_the_students_loss(signals, student):
     """Guards against parameters of an integrator that never get a gradient, chunked or not."""
 
-    class Learned(UniformIntegrator):
+    class Weighted(UniformIntegrator):
         def __init__(self):
             super().__init__()
             self.logit = torch.nn.Parameter(torch.zeros(3, 1, dtype=torch.float64))
@@ -293,11 +294,36 @@ def test_a_learned_integrator_learns_from_the_students_loss(signals, student):
 
     grads = []
     for chunk_rows in (None, 3):
-        integrator = Learned()
+        integrator = Weighted()
         build(signals, integrator=integrator, chunk_rows=chunk_rows)(ROWS, TARGETS, reader(student)).loss.backward()
         grads.append(integrator.logit.grad)
     assert (grads[0] != 0).any()
     torch.testing.assert_close(grads[0], grads[1])
+
+
+@pytest.mark.parametrize("chunk_rows", [None, 3])
+def test_an_integrator_with_an_objective_of_its_own_is_trained_apart(signals, student, chunk_rows):
+    """Guards against a gate that moves the student, that the student moves, or whose loss is counted in the run's."""
+
+    def worked(weight, scores):
+        integrator = Learned().double()
+        objective = build(signals, integrator=integrator, chunk_rows=chunk_rows, weight=weight)
+        integrator.double()  # bound by the objective
+        output = objective(ROWS, TARGETS, reader(scores))
+        gradient = torch.autograd.grad(output.loss, [scores, integrator.bias, integrator.outer])
+        return output, gradient
+
+    output, (to_student, *to_gate) = worked(2.0, student)
+    plain = build(signals, integrator=UniformIntegrator(), weight=2.0)(ROWS, TARGETS, reader(student))
+    torch.testing.assert_close(output.loss, plain.loss)
+    torch.testing.assert_close(to_student, torch.autograd.grad(plain.loss, student)[0])
+    assert all((gradient != 0).any() for gradient in to_gate)
+    for same in (worked(0.1, student), worked(2.0, student.detach().flip(1).requires_grad_())):
+        torch.testing.assert_close(list(same[1][1:]), to_gate)
+    with torch.no_grad():
+        quiet = build(signals, integrator=Learned(), chunk_rows=chunk_rows)(ROWS, TARGETS, reader(student))
+    assert "integrator" not in quiet.terms
+    assert output.terms["integrator"] > 0
 
 
 def test_named_terms_add_up(signals, student):

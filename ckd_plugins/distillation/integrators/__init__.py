@@ -9,6 +9,7 @@ from ckd_plugins.distillation.integrators.confidence_consistency import Confiden
 from ckd_plugins.distillation.integrators.consistency import Consistency
 from ckd_plugins.distillation.integrators.entropy import Entropy
 from ckd_plugins.distillation.integrators.fixed import FixedIntegrator
+from ckd_plugins.distillation.integrators.learned import Learned
 from ckd_plugins.distillation.integrators.scored import ScoredIntegrator
 from ckd_plugins.distillation.integrators.uniform import UniformIntegrator
 
@@ -20,6 +21,7 @@ __all__ = [
     "Entropy",
     "FixedIntegrator",
     "Integrator",
+    "Learned",
     "Opinions",
     "ScoredIntegrator",
     "UniformIntegrator",
