@@ -14,7 +14,7 @@ _ROOM = "ckd_plugins.distillation"
 
 @hookimpl
 def ckd_register_candidates() -> Iterator[CandidatesSpec]:
-    """Register ``in_batch``, ``uniform`` and ``full``."""
+    """Register ``in_batch``, ``uniform``, ``popular``, ``teachers_top`` and ``full``."""
     yield CandidatesSpec(
         name="in_batch",
         factory=f"{_ROOM}.candidates.in_batch:InBatch",
@@ -26,13 +26,23 @@ def ckd_register_candidates() -> Iterator[CandidatesSpec]:
         summary="random items, shared by the batch, and each row's own target",
     )
     yield CandidatesSpec(
+        name="popular",
+        factory=f"{_ROOM}.candidates.popular:Popular",
+        summary="random items by a power of their popularity, and each row's own target",
+    )
+    yield CandidatesSpec(
+        name="teachers_top",
+        factory=f"{_ROOM}.candidates.teachers_top:TeachersTop",
+        summary="what each teacher ranks highest for the row, and its own target",
+    )
+    yield CandidatesSpec(
         name="full", factory=f"{_ROOM}.candidates.full:Full", summary="the whole catalogue, read in chunks of rows"
     )
 
 
 @hookimpl
 def ckd_register_integrators() -> Iterator[IntegratorSpec]:
-    """Register ``confidence_consistency``, its halves, ``entropy``, ``best``, ``learned``, ``uniform`` and ``fixed``."""
+    """Register ``confidence_consistency``, its halves, ``entropy``, ``best``, ``learned``, ``uniform``, ``fixed``."""
     yield IntegratorSpec(
         name="confidence_consistency",
         factory=f"{_ROOM}.integrators.confidence_consistency:ConfidenceConsistency",

@@ -92,6 +92,7 @@ class Objective(nn.Module):
         self.weight = check_weight(weight)
         self.chunk_rows = chunk_rows
         integrator.bind(names)
+        candidates.bind_teachers(signals)
         self._names = tuple(names)
 
     def set_epoch(self, epoch: int) -> None:
@@ -112,7 +113,7 @@ class Objective(nn.Module):
         """
         if self.weight == 0 or not len(rows):
             return ObjectiveOutput(loss=torch.zeros((), device=targets.device))
-        chosen = self.candidates(targets)
+        chosen = self.candidates.choose(rows, targets)
         student = read(chosen)
         wanted = (len(rows), chosen.items.shape[-1])
         if tuple(student.shape) != wanted:

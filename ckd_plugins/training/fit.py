@@ -27,7 +27,7 @@ from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.run import Run, write_json
 from ckd_plugins.training.soft_targets import integrates_once, soft_targets
-from ckd_plugins.training.student import choose_reader, make_student
+from ckd_plugins.training.student import check_candidates, choose_reader, make_student
 from ckd_plugins.training.subscribe import Subscription
 from ckd_plugins.training.teaching import Taught, read_pretraining, teach
 from ckd_plugins.training.watching import Watcher
@@ -71,6 +71,7 @@ def fit(
         student = _build(run, host, splits, {**defaults, **settings}, reporter)
         handle = objective = reader = None
         check_order(student, material, config)
+        check_candidates(material, config, registry)
         with random_states_kept():
             faster = speed_up(student, splits.train, host, config.speed)
             if config.teachers:

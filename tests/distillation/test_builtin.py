@@ -20,7 +20,7 @@ SPECS = [(kind, spec) for kind, hook in REGISTERED.items() for spec in hook()]
 def test_names():
     """Guards the names that configurations use."""
     names = {kind: [spec.name for k, spec in SPECS if k is kind] for kind in REGISTERED}
-    assert names[CandidateSource] == ["in_batch", "uniform", "full"]
+    assert names[CandidateSource] == ["in_batch", "uniform", "popular", "teachers_top", "full"]
     assert names[Integrator] == [
         *("confidence_consistency", "confidence", "consistency", "entropy", "best", "learned", "uniform", "fixed"),
     ]

@@ -5,8 +5,15 @@ import pytest
 import torch
 
 from ckd_plugins.distillation import Objective
-from ckd_plugins.distillation.candidates import Full, InBatch, Uniform
-from ckd_plugins.distillation.integrators import ConfidenceConsistency, FixedIntegrator, Learned, UniformIntegrator
+from ckd_plugins.distillation.candidates import Full, InBatch, Popular, TeachersTop, Uniform
+from ckd_plugins.distillation.integrators import (
+    Best,
+    ConfidenceConsistency,
+    Entropy,
+    FixedIntegrator,
+    Learned,
+    UniformIntegrator,
+)
 from ckd_plugins.distillation.losses import (
     JensenShannon,
     KLDivergence,
@@ -145,7 +152,9 @@ def test_the_weight_may_change_between_batches(signals, student):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("source", [InBatch, lambda: InBatch(limit=4), lambda: Uniform(n=6), Full])
+@pytest.mark.parametrize(
+    "source", [InBatch, lambda: InBatch(limit=4), lambda: Uniform(n=6), Full, lambda: TeachersTop(n=3)]
+)
 def test_chunks_of_rows_give_the_same_loss_gradient_and_log(signals, student, loss, source):
     """Guards against a gate normalised within a chunk, and against gradients lost where a chunk is recomputed."""
 
@@ -243,6 +252,23 @@ def test_autocast_computes_in_float32(table_signal, loss):
     torch.testing.assert_close(output.loss, objective(ROWS, TARGETS, lambda chosen: half).loss)
 
 
+@pytest.mark.parametrize("integrator", [Entropy, Best, Learned])
+def test_autocast_integrates_in_float32(table_signal, integrator):
+    """Guards against measures or a gate in bfloat16: three digits cannot tell teachers apart."""
+    generator = torch.Generator().manual_seed(2)
+    signals = [table_signal(f"t{k}", torch.randn(N_ROWS, N_ITEMS, generator=generator)) for k in range(2)]
+    scores = torch.randn(N_ROWS, N_ITEMS, generator=generator).bfloat16()
+    found = []
+    for enabled in (True, False):
+        objective = build(signals, integrator=integrator())
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            output = objective(ROWS, TARGETS, reader(scores.clone().requires_grad_()))
+        output.loss.backward()
+        found.append([*output.terms.values(), *(p.grad for p in objective.parameters())])
+    assert all(value.dtype == torch.float32 for value in found[0])
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+
+
 def test_a_plugins_loss_may_multiply_matrices_under_autocast(signals, student):
     """Guards against autocast inside a loss that does not widen its inputs itself."""
     seen = []
@@ -259,7 +285,7 @@ def test_a_plugins_loss_may_multiply_matrices_under_autocast(signals, student):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("source", [InBatch, lambda: Uniform(n=6)])
+@pytest.mark.parametrize("source", [InBatch, lambda: Uniform(n=6), lambda: Popular(n=6), lambda: TeachersTop(n=3)])
 def test_extreme_scores_stay_finite(table_signal, loss, source):
     """Guards against one sure teacher or one diverging student that ends a run of hours with NaN."""
     generator = torch.Generator().manual_seed(4)

@@ -46,8 +46,8 @@ class Learned(Integrator):
     looks better than it is.
 
     Source: Jacobs et al., "Adaptive Mixtures of Local Experts", Neural Computation 3(1), 1991 (gate and likelihood;
-    here the experts are frozen); Smyth & Wolpert, "Linearly Combining Density Estimators via Stacking", Machine Learning
-    36, 1999 (weights of fixed densities by likelihood). The measures, and its use in distillation, are ours.
+    here the experts are frozen); Smyth & Wolpert, "Linearly Combining Density Estimators via Stacking", Machine
+    Learning 36, 1999 (weights of fixed densities by likelihood). The measures, and its use in distillation, are ours.
 
     Args:
         hidden: width of the network.
