@@ -56,6 +56,12 @@ def test_a_doubled_temperature_halves_the_scores(batch):
     torch.testing.assert_close(Pairwise(tau=4.0)(student, target, mask), Pairwise()(student / 4, target, mask))
 
 
+def test_a_single_candidate_has_no_pairs(make_target):
+    """Guards against 0 / 0 without a mask: a batch whose rows have one target."""
+    value = Pairwise()(torch.tensor([[3.0]]), make_target(torch.tensor([[0.0]])))["pairwise"]
+    assert value.tolist() == [0.0]
+
+
 def test_top_must_be_positive():
     """Guards against a mean over no pairs."""
     with pytest.raises(ConfigError, match="top must be 1 or more"):
