@@ -57,12 +57,6 @@ def test_a_gate_learns_beside_the_student(run: Run, cache: Path, model: str) -> 
     assert groups[0] == groups[1]
 
 
-def test_a_gate_cannot_learn_before_training(run: Run) -> None:
-    """Guards against targets that were integrated by a gate that knows nothing yet."""
-    with pytest.raises(ConfigError, match=r"integrator 'learned' learns; set ckd\.targets to batch"):
-        run("SASRec", ["unisrec"], ckd={"integrator": "learned", "targets": "once"})
-
-
 def test_candidates_of_the_own_domain(run: Run, shop: Path, tmp_path: Path) -> None:
     """Guards against a source that never learns what the data call the items; and tells it before teachers train."""
     ckd: dict[str, Any] = {"candidates": {"name": "in_batch", "own_domain": True}}
