@@ -110,6 +110,26 @@ def test_a_run_that_was_kept_teaches_as_well_as_it_was(run: Any, model: str, stu
     assert before["test_result"]["ndcg@10"] > 0.1
 
 
+def test_a_run_of_another_split_is_refused(run: Any) -> None:
+    """It fits in every size, was trained on what is tested, and would look like the best of teachers."""
+    at_random = {"split": {"RS": [8, 1, 1]}, "order": "RO", "mode": "full", "group_by": "user"}
+    before = run("BPR", epochs=1, eval_args=at_random, seed=7)
+    teacher = {"name": "recbole", "model": "BPR", "checkpoint": before["ckd"]["checkpoint"]}
+    section = {"teachers": [teacher]}
+    for settings, said in (
+        (
+            {},
+            r"teacher 'recbole': its file was trained with split=.*'RS': \[0\.8, 0\.1, 0\.1\].* has .*'LS'",
+        ),
+        ({"eval_args": at_random, "seed": 8}, "its file was trained with seed=7, and this run has 8"),
+    ):
+        with pytest.raises(DataError, match=said) as caught:
+            run("BPR", epochs=1, ckd=section, **settings)
+        assert "\n" not in str(caught.value)
+    shares = {**at_random, "split": {"RS": [0.8, 0.1, 0.1]}}
+    assert run("BPR", epochs=1, eval_args=shares, seed=7, ckd=section)["ckd"]["teachers"]
+
+
 def test_a_run_with_images_is_another_when_they_change(run: Any, shop: Path, tmp_path: Path) -> None:
     """From the config's mapping to the student's signal; mended vectors must not be answered for by the old."""
     other = write_shop(tmp_path / "data", "other", seed=3)
