@@ -15,7 +15,7 @@ from ckd_plugins.distillation.candidates import Candidates, CandidateSource
 from ckd_plugins.distillation.integrators.base import Integrator
 from ckd_plugins.distillation.integrators.measures import normalize_gate
 from ckd_plugins.distillation.losses.base import Loss
-from ckd_plugins.distillation.output import ObjectiveOutput, check_weight, gated_output
+from ckd_plugins.distillation.output import ObjectiveOutput, check_weight, gated_output, with_own_loss
 from ckd_plugins.distillation.reading import Reading, read_teachers
 from ckd_plugins.distillation.target import Target
 from ckd_plugins.errors import ConfigError, StudentError
@@ -39,7 +39,9 @@ class Objective(nn.Module):
     that a batch that teachers know little of is distilled little.
 
     Each teacher is asked once for each row, without gradient; its scores are divided by its own temperature. No
-    gradient reaches a teacher; parameters of an integrator or a loss, if they have any, are this module's.
+    gradient reaches a teacher; parameters of an integrator or a loss, if they have any, are this module's. Those of an
+    integrator with an objective of its own get the gradient of that (:meth:`Integrator.own_loss`, whose mean is the
+    term ``integrator``) through this loss, whose value it leaves alone.
 
     The objective is a module for the sake of those parameters and of ``.to(device)``. Do not register it inside the
     student: its checkpoint is the plain model's.
@@ -90,6 +92,7 @@ class Objective(nn.Module):
         self.weight = check_weight(weight)
         self.chunk_rows = chunk_rows
         integrator.bind(names)
+        candidates.bind_teachers(signals)
         self._names = tuple(names)
 
     def set_epoch(self, epoch: int) -> None:
@@ -110,7 +113,7 @@ class Objective(nn.Module):
         """
         if self.weight == 0 or not len(rows):
             return ObjectiveOutput(loss=torch.zeros((), device=targets.device))
-        chosen = self.candidates(targets)
+        chosen = self.candidates.choose(rows, targets)
         student = read(chosen)
         wanted = (len(rows), chosen.items.shape[-1])
         if tuple(student.shape) != wanted:
@@ -123,13 +126,17 @@ class Objective(nn.Module):
         per_row: list[dict[str, Tensor]] = []
         targets: list[Target] = []
         known: list[Tensor] = []
+        own: list[Tensor] = []
+        learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.integrator.parameters())
         # split, not slices: one node gathers the gradient of all chunks instead of summing full-sized ones.
         parts = torch.split(student, size)
         for number, scores in enumerate(parts):
             begin = number * size
             piece = slice(begin, begin + len(scores))
             reading = read_teachers(self.signals, rows[piece], _cut(chosen, piece), scores.dtype)
-            target = self._integrate(reading)
+            target = self._integrate(reading, learns)
+            if self.integrator.own_objective and learns:
+                own.append(self.integrator.own_loss(target, reading.target))
             per_row.append(self._losses(scores, target, reading.student_mask, recompute=len(parts) > 1))
             # Of the target, only what is one number a row outlives its chunk here.
             targets.append(replace(target, log_probs=target.log_probs.new_empty(0)))
@@ -137,10 +144,10 @@ class Objective(nn.Module):
         all_known = torch.cat(known, dim=1)
         gate = normalize_gate(torch.cat([t.gate for t in targets]), all_known.any(dim=0))
         terms = {name: torch.cat([part[name] for part in per_row]) for name in per_row[0]}
-        return gated_output(self._names, targets, all_known, gate, terms, self.weight)
+        output = gated_output(self._names, targets, all_known, gate, terms, self.weight)
+        return with_own_loss(output, torch.cat(own).mean()) if own else output
 
-    def _integrate(self, reading: Reading) -> Target:
-        learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.integrator.parameters())
+    def _integrate(self, reading: Reading, learns: bool) -> Target:
         with torch.set_grad_enabled(learns):
             return self.integrator.integrate(reading.logits, reading.known, reading.target, reading.mask)
 
