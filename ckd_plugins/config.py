@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ckd_plugins._component import Component, Lookup, Name, Section
 from ckd_plugins._config_errors import config_error
 from ckd_plugins._config_files import SECTION, overlay, parse_value, read_yaml, split
+from ckd_plugins._scheduled import NotNegative, Number, Positive, Scheduled
 from ckd_plugins._teacher_component import TeacherComponent, labelled
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Component",
     "Curriculum",
     "Lookup",
+    "Scheduled",
     "Speed",
     "Targets",
     "TeacherComponent",
@@ -34,7 +36,6 @@ __all__ = [
     "parse_value",
 ]
 
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -136,10 +137,13 @@ class CkdConfig(Section):
     """How far the student is from the target."""
     targets: Targets = Targets()
     """When and over what the teachers are integrated."""
-    weight: Annotated[Number, Field(ge=0)] = 1.0
-    """Weight (lambda) of the distillation loss beside the student's own; 0 is bit for bit the plain run."""
-    temperature: Annotated[Number, Field(gt=0)] = 1.0
-    """Softmax temperature (tau) of the student's scores."""
+    weight: NotNegative = 1.0
+    """Weight (lambda) of the distillation loss beside the student's own; 0 is bit for bit the plain run. A number, or
+    a schedule over epochs."""
+    balance: Component = Component(name="fixed")
+    """What the weight is a weight of: how the student's own loss and the distillation share a step."""
+    temperature: Positive = 1.0
+    """Softmax temperature (tau) of the student's scores. A number, or a schedule over epochs."""
     curriculum: Curriculum | None = None
     """Draw rows by difficulty; ``true`` means the defaults, ``null`` or ``false`` means all rows always."""
     pretrain_domains: tuple[Name, ...] = ()

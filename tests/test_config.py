@@ -21,8 +21,8 @@ from ckd_plugins.config import (
 )
 
 KNOWN = (
-    "teachers, candidates, integrator, loss, targets, weight, temperature, curriculum, pretrain_domains, text, "
-    "run_dir, cache_dir, speed"
+    "teachers, candidates, integrator, loss, targets, weight, balance, temperature, curriculum, pretrain_domains, "
+    "text, run_dir, cache_dir, speed"
 )
 
 
@@ -100,6 +100,7 @@ def test_defaults_are_the_documented_ones():
         "loss": "kl",
         "targets": {"when": "auto", "top": 100, "over": None},
         "weight": 1.0,
+        "balance": "fixed",
         "temperature": 1.0,
         "curriculum": None,
         "pretrain_domains": [],

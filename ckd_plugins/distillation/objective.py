@@ -8,16 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ckd_plugins.distillation.candidates import Candidates, CandidateSource
 from ckd_plugins.distillation.integrators.base import Integrator
 from ckd_plugins.distillation.integrators.measures import normalize_gate
 from ckd_plugins.distillation.losses.base import Loss
-from ckd_plugins.distillation.output import ObjectiveOutput, check_weight, gated_output
+from ckd_plugins.distillation.output import ObjectiveOutput, gated_output
 from ckd_plugins.distillation.reading import Reading, read_teachers
 from ckd_plugins.distillation.target import Target
+from ckd_plugins.distillation.weighing import Weighted
 from ckd_plugins.errors import ConfigError, StudentError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _CHUNK_ELEMENTS = 2**22
 """Teachers x rows x candidates at once when ``chunk_rows`` is not given: 16 MiB a temporary in float32."""
 
 
-class Objective(nn.Module):
+class Objective(Weighted):
     r"""What is added to the student's own loss.
 
     .. math:: \lambda \, \frac{1}{B} \sum_u \pi_u \, \ell_u
@@ -54,15 +55,12 @@ class Objective(nn.Module):
         candidates: a bound source.
         integrator: joins the teachers.
         loss: compares the student with the target.
-        weight: :math:`\lambda`, not negative. An attribute: a schedule may set it between batches. At 0 nothing is
-            drawn, read or computed.
+        weight: :math:`\lambda`, not negative; see :class:`~ckd_plugins.distillation.weighing.Weighted`.
         chunk_rows: rows worked at once; ``None`` chooses by size.
 
     Raises:
         ConfigError: no teacher, two of one name, or a number out of range.
     """
-
-    weight: float
 
     def __init__(
         self,
@@ -74,7 +72,7 @@ class Objective(nn.Module):
         weight: float = 1.0,
         chunk_rows: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(loss, weight)
         names = [signal.name for signal in signals]
         if not names:
             raise ConfigError("distillation needs at least one teacher; name one, or train the model plainly")
@@ -86,15 +84,14 @@ class Objective(nn.Module):
         self.signals = tuple(signals)
         self.candidates = candidates
         self.integrator = integrator
-        self.criterion = loss
-        self.weight = check_weight(weight)
         self.chunk_rows = chunk_rows
         integrator.bind(names)
         self._names = tuple(names)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell candidate source, integrator and loss which epoch begins."""
-        for part in (self.candidates, self.integrator, self.criterion):
+        """Tell candidate source, integrator and loss which epoch begins, and set what follows a schedule."""
+        super().set_epoch(epoch)
+        for part in (self.candidates, self.integrator):
             part.set_epoch(epoch)
 
     def forward(self, rows: Tensor, targets: Tensor, read: Callable[[Candidates], Tensor]) -> ObjectiveOutput:
@@ -137,7 +134,7 @@ class Objective(nn.Module):
         all_known = torch.cat(known, dim=1)
         gate = normalize_gate(torch.cat([t.gate for t in targets]), all_known.any(dim=0))
         terms = {name: torch.cat([part[name] for part in per_row]) for name in per_row[0]}
-        return gated_output(self._names, targets, all_known, gate, terms, self.weight)
+        return gated_output(self._names, targets, all_known, gate, terms, self.scale)
 
     def _integrate(self, reading: Reading) -> Target:
         learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.integrator.parameters())

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ckd_plugins._scheduled import Scheduled, over_epochs
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.distillation.objective import Objective
 from ckd_plugins.distillation.soft_objective import SoftObjective
@@ -52,7 +53,18 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
         return
     (config.candidates or IN_BATCH).build(registry, "candidates", seed=0)
     config.integrator.build(registry, "integrator").bind([component.label for component in config.teachers])
-    config.loss.build(registry, "loss", tau=config.temperature)
+    over_epochs(config.weight, registry)
+    temperature = over_epochs(config.temperature, registry)
+    loss = config.loss.build(registry, "loss", tau=temperature(0))
+    if isinstance(config.temperature, Scheduled):
+        try:
+            loss.set_temperature(temperature(0))
+        except ConfigError as error:
+            raise ConfigError(
+                f"ckd.temperature follows a schedule, and loss {config.loss.name!r} has no temperature that could; "
+                f"make it a number"
+            ) from error
+    config.balance.build(registry, "balance")
     check_targets(config, registry)
 
 
@@ -105,13 +117,14 @@ def make_student(
         subscription: the student's record.
         soft: what the teachers hold of every row, where they were integrated before.
     """
-    loss = config.loss.build(registry, "loss", tau=config.temperature)
+    weight, temperature = (over_epochs(setting, registry) for setting in (config.weight, config.temperature))
+    loss = config.loss.build(registry, "loss", tau=temperature(0))
     objective: Objective | SoftObjective
     if soft is not None:
         names, over = [signal.name for signal in signals], config.targets.over
         over = over or ("catalogue" if reader.softmax else "list")
         n_items = len(material.tokens)
-        objective = SoftObjective(soft, names, loss, n_items=n_items, over=over, weight=config.weight)
+        objective = SoftObjective(soft, names, loss, n_items=n_items, over=over, weight=weight(0))
     else:
         candidates = _limited(config.candidates or IN_BATCH, reader, batch_size).build(
             registry, "candidates", seed=seed
@@ -119,10 +132,16 @@ def make_student(
         popularity = torch.from_numpy(material.popularity)
         candidates.bind(len(popularity), popularity)
         integrator = config.integrator.build(registry, "integrator")
-        objective = Objective(signals, candidates, integrator, loss, weight=config.weight)
+        objective = Objective(signals, candidates, integrator, loss, weight=weight(0))
+    objective.follow(
+        weight=weight if isinstance(config.weight, Scheduled) else None,
+        temperature=temperature if isinstance(config.temperature, Scheduled) else None,
+    )
     objective.to(next(model.parameters()).device)
     rows = row_source(model, material, subscription)
-    return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows), objective
+    # Fixed is no balance at all: the step is the one of a student without.
+    balance = None if config.balance.name == "fixed" else config.balance.build(registry, "balance")
+    return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows, balance=balance), objective
 
 
 def row_source(model: Any, material: Material, subscription: Subscription | None = None) -> RowSource | None:
