@@ -44,7 +44,8 @@ FILLED_BY_HOST = {
 
 API = ("ckd_plugins", *(f"ckd_plugins.{room}" for room in (
     "specs", "hookspecs", "registry", "config", "errors", "domains", "teachers", "signals", "students", "distillation",
-    "distillation.candidates", "distillation.integrators", "distillation.losses", "curriculum",
+    "distillation.candidates", "distillation.integrators", "distillation.losses", "distillation.balances",
+    "distillation.ramps", "curriculum",
     "curriculum.difficulty", "curriculum.schedules", "training", "testing",
 )))  # fmt: skip
 """Modules whose ``__all__`` is the public surface."""
@@ -85,7 +86,7 @@ def settings(_: str = "") -> str:
     sections = {"": schema["properties"]["ckd"], **{f"{k.lower()}.": v for k, v in schema["$defs"].items()}}
     out: list[str] = []
     for prefix, section in sections.items():
-        if not section.get("properties") or prefix == "component.":
+        if not section.get("properties") or prefix in ("component.", "scheduled."):
             continue
         out += [f"### `ckd{'.' + prefix[:-1] if prefix else ''}`", "", _sentence(section.get("description", "")), ""]
         rows = []
@@ -100,6 +101,8 @@ def settings(_: str = "") -> str:
 def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in field:
         name = field["$ref"].rsplit("/", 1)[-1]
+        if name == "Scheduled":
+            return "[schedule](concepts/distillation.md#schedules)"
         return "[component](#components)" if name in _COMPONENTS else f"[section](#ckd{name.lower()})"
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_type(part, schema) for part in field["anyOf"]))

@@ -26,8 +26,8 @@ class Ramp(ABC):
 class Linear(Ramp):
     """As far every epoch: ``f(s) = s``.
 
-    From 0 it is the linear warm-up of Goyal et al., "Accurate, Large Minibatch SGD", 2017 (arXiv:1706.02677), there of
-    the learning rate.
+    Source: the gradual warm-up of Goyal et al., "Accurate, Large Minibatch SGD", 2017 (arXiv:1706.02677), section 2.2,
+    there of the learning rate.
     """
 
     def __call__(self, share: float) -> float:
@@ -66,7 +66,8 @@ class Steps(Ramp):
 class Hold(Ramp):
     """The constant warm-up: ``from`` all the way, and ``to`` from then on: ``f(s) = 0``.
 
-    ``{name: hold, from: 0, to: 2, epochs: 3}`` trains plainly for three epochs and then distils.
+    ``{name: hold, from: 0, to: 2, epochs: 3}`` trains plainly for three epochs and then distils. Source: Goyal et al.,
+    2017, section 2.2, there of the learning rate.
     """
 
     def __call__(self, share: float) -> float:

@@ -28,8 +28,8 @@ class Uncertainty(Balance):
     the end :math:`\sigma_i^2 = 2 \mathcal{L}_i`, so that each loss pulls in proportion to its relative, not its
     absolute change. Both :math:`s` start at 0, which is the fixed balance.
 
-    The two numbers have an Adam of their own, stepped once a batch on the gradient above: the student's optimizer is
-    part of its checkpoint, and stays the plain model's.
+    The two numbers have an Adam of their own, stepped once a batch on the gradient above, which Adam scales to one
+    size, :math:`\lambda` in or out: the student's optimizer is part of its checkpoint, and stays the plain model's.
 
     Source: Kendall, Gal & Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses", CVPR 2018
     (arXiv:1705.07115), equation 10 with both likelihoods the softmax's, as :math:`\log \sigma` in each. At
