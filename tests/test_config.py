@@ -34,7 +34,7 @@ KNOWN = (
         (
             {"curriculum": {"epoch": 1}},
             "unknown setting 'ckd.curriculum.epoch'; did you mean 'epochs'? "
-            "(known: difficulty, direction, schedule, epochs)",
+            "(known: difficulty, direction, schedule, epochs, teachers)",
         ),
         (
             {"text": {"encodr": "x"}},
@@ -114,6 +114,7 @@ def test_defaults_are_the_documented_ones():
         "direction": "easy_first",
         "schedule": "root",
         "epochs": 5,
+        "teachers": None,
     }
 
 

@@ -16,6 +16,7 @@ from ckd_plugins.distillation.integrators.base import Integrator
 from ckd_plugins.distillation.integrators.measures import normalize_gate
 from ckd_plugins.distillation.losses.base import Loss
 from ckd_plugins.distillation.output import ObjectiveOutput, gated_output
+from ckd_plugins.distillation.pacing import TeacherPace, divergences
 from ckd_plugins.distillation.reading import Reading, read_teachers
 from ckd_plugins.distillation.target import Target
 from ckd_plugins.distillation.weighing import Weighted
@@ -57,6 +58,7 @@ class Objective(Weighted):
         loss: compares the student with the target.
         weight: :math:`\lambda`, not negative; see :class:`~ckd_plugins.distillation.weighing.Weighted`.
         chunk_rows: rows worked at once; ``None`` chooses by size.
+        pace: lets teachers join one after the other; ``None`` listens to all.
 
     Raises:
         ConfigError: no teacher, two of one name, or a number out of range.
@@ -71,6 +73,7 @@ class Objective(Weighted):
         *,
         weight: float = 1.0,
         chunk_rows: int | None = None,
+        pace: TeacherPace | None = None,
     ) -> None:
         super().__init__(loss, weight)
         names = [signal.name for signal in signals]
@@ -85,6 +88,7 @@ class Objective(Weighted):
         self.candidates = candidates
         self.integrator = integrator
         self.chunk_rows = chunk_rows
+        self.pace = pace
         integrator.bind(names)
         self._names = tuple(names)
 
@@ -93,6 +97,13 @@ class Objective(Weighted):
         super().set_epoch(epoch)
         for part in (self.candidates, self.integrator):
             part.set_epoch(epoch)
+        if self.pace is not None:
+            self.pace.set_epoch(epoch)
+
+    def settings(self) -> dict[str, float]:
+        """What follows a schedule; with a pace, ``schedule/teachers`` as well: how many are listened to."""
+        joined = {} if self.pace is None else {"schedule/teachers": float(len(self.pace.joined))}
+        return {**super().settings(), **joined}
 
     def forward(self, rows: Tensor, targets: Tensor, read: Callable[[Candidates], Tensor]) -> ObjectiveOutput:
         """Work one batch.
@@ -122,10 +133,11 @@ class Objective(Weighted):
         known: list[Tensor] = []
         # split, not slices: one node gathers the gradient of all chunks instead of summing full-sized ones.
         parts = torch.split(student, size)
+        active = self._listened_to(rows, chosen, parts[0])
         for number, scores in enumerate(parts):
             begin = number * size
             piece = slice(begin, begin + len(scores))
-            reading = read_teachers(self.signals, rows[piece], _cut(chosen, piece), scores.dtype)
+            reading = read_teachers(self.signals, rows[piece], _cut(chosen, piece), scores.dtype, active)
             target = self._integrate(reading)
             per_row.append(self._losses(scores, target, reading.student_mask, recompute=len(parts) > 1))
             # Of the target, only what is one number a row outlives its chunk here.
@@ -135,6 +147,18 @@ class Objective(Weighted):
         gate = normalize_gate(torch.cat([t.gate for t in targets]), all_known.any(dim=0))
         terms = {name: torch.cat([part[name] for part in per_row]) for name in per_row[0]}
         return gated_output(self._names, targets, all_known, gate, terms, self.scale)
+
+    def _listened_to(self, rows: Tensor, chosen: Candidates, scores: Tensor) -> list[bool] | None:
+        """Which teachers are asked; somebody joins, where there is a place, by the batch's first chunk."""
+        if self.pace is None:
+            return None
+        piece = slice(0, len(scores))
+
+        def measure() -> Tensor:
+            return divergences(read_teachers(self.signals, rows[piece], _cut(chosen, piece), scores.dtype), scores)
+
+        self.pace.admit(measure)
+        return self.pace.active
 
     def _integrate(self, reading: Reading) -> Target:
         learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.integrator.parameters())

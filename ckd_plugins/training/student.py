@@ -10,6 +10,7 @@ import torch
 from ckd_plugins._scheduled import Scheduled, over_epochs
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.distillation.objective import Objective
+from ckd_plugins.distillation.pacing import TeacherPace
 from ckd_plugins.distillation.soft_objective import SoftObjective
 from ckd_plugins.distillation.soft_targets import SoftTargets
 from ckd_plugins.errors import ConfigError, StudentError
@@ -42,12 +43,19 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
     """
     if config.curriculum is not None:
         config.curriculum.schedule.build(registry, "schedule", until=1.0)
-        for name in config.curriculum.difficulty:
+        for name in config.curriculum.difficulty or ():
             least = getattr(registry.get("difficulty", name), "teachers", 0)
             if len(config.teachers) < least:
                 raise ConfigError(
                     f"difficulty {name!r} asks at least {least} of the teachers and {len(config.teachers)} are named; "
                     f"name more or leave it out"
+                )
+        if (order := config.curriculum.teachers) is not None:
+            order.schedule.build(registry, "schedule", until=1.0)
+            if len(config.teachers) < 2:
+                raise ConfigError(
+                    f"ckd.curriculum.teachers lets teachers join one after the other, and {len(config.teachers)} "
+                    f"{'is' if len(config.teachers) == 1 else 'are'} named; name two or more, or leave it out"
                 )
     if not config.teachers:
         return
@@ -132,7 +140,8 @@ def make_student(
         popularity = torch.from_numpy(material.popularity)
         candidates.bind(len(popularity), popularity)
         integrator = config.integrator.build(registry, "integrator")
-        objective = Objective(signals, candidates, integrator, loss, weight=weight(0))
+        pace = _pace(config, [signal.name for signal in signals], registry)
+        objective = Objective(signals, candidates, integrator, loss, weight=weight(0), pace=pace)
     objective.follow(
         weight=weight if isinstance(config.weight, Scheduled) else None,
         temperature=temperature if isinstance(config.temperature, Scheduled) else None,
@@ -142,6 +151,14 @@ def make_student(
     # Fixed is no balance at all: the step is the one of a student without.
     balance = None if config.balance.name == "fixed" else config.balance.build(registry, "balance")
     return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows, balance=balance), objective
+
+
+def _pace(config: CkdConfig, names: Sequence[str], registry: Registry) -> TeacherPace | None:
+    order = None if config.curriculum is None else config.curriculum.teachers
+    if order is None:
+        return None
+    schedule, epochs = order.schedule.build(registry, "schedule", until=1.0), order.epochs
+    return TeacherPace(names, lambda epoch: schedule(min(1.0, epoch / epochs)), order.by)
 
 
 def row_source(model: Any, material: Material, subscription: Subscription | None = None) -> RowSource | None:
