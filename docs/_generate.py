@@ -78,12 +78,18 @@ def stale() -> list[Path]:
 
 
 _COMPONENTS = ("Component", "TeacherComponent")
+_PLACES = {"TeacherOrder": "curriculum.teachers"}
+"""Where a section stands, if not under its own name."""
+
+
+def _place(section: str) -> str:
+    return _PLACES.get(section, section.lower())
 
 
 def settings(_: str = "") -> str:
     """Every setting of the ``ckd`` section, from the JSON schema of the pydantic models."""
     schema = json_schema()
-    sections = {"": schema["properties"]["ckd"], **{f"{k.lower()}.": v for k, v in schema["$defs"].items()}}
+    sections = {"": schema["properties"]["ckd"], **{f"{_place(k)}.": v for k, v in schema["$defs"].items()}}
     out: list[str] = []
     for prefix, section in sections.items():
         if not section.get("properties") or prefix in ("component.", "scheduled."):
@@ -103,7 +109,7 @@ def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
         name = field["$ref"].rsplit("/", 1)[-1]
         if name == "Scheduled":
             return "[schedule](concepts/distillation.md#schedules)"
-        return "[component](#components)" if name in _COMPONENTS else f"[section](#ckd{name.lower()})"
+        return "[component](#components)" if name in _COMPONENTS else f"[section](#ckd{_place(name).replace('.', '')})"
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_type(part, schema) for part in field["anyOf"]))
     if "allOf" in field:
