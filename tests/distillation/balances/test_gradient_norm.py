@@ -8,7 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from ckd_plugins.distillation import Objective
 from ckd_plugins.distillation.balances import GradientNorm
+from ckd_plugins.distillation.candidates import Full
+from ckd_plugins.distillation.integrators import UniformIntegrator
+from ckd_plugins.distillation.losses import KLDivergence
 from ckd_plugins.errors import ConfigError
 
 
@@ -117,6 +121,27 @@ def test_measuring_leaves_the_step_alone():
     plain = Two()
     sum(plain.losses()).backward()
     assert torch.equal(measured, plain.shared.grad)
+
+
+def test_a_catalogue_in_chunks_can_be_measured_and_stepped(table_signal):
+    """Chunks are recomputed in the backward pass, which then happens three times."""
+    draw = torch.Generator().manual_seed(1)
+    source = Full()
+    source.bind(9, torch.ones(9))
+    table = torch.randn(8, 9, generator=draw, dtype=torch.float64)
+    found = []
+    for chunk_rows in (None, 3):
+        objective = Objective(
+            [table_signal("a", table)], source, UniformIntegrator(), KLDivergence(), chunk_rows=chunk_rows
+        )
+        student = torch.linspace(-1, 1, 72, dtype=torch.float64).reshape(8, 9).requires_grad_()
+        other = objective(torch.arange(8), torch.ones(8, dtype=torch.long), lambda c, s=student: s[:, c.items]).loss
+        balance, own = GradientNorm(), student.square().mean()
+        balance.see(own, other, [student])
+        (own + other).backward()
+        found.append((balance.shares()[1], student.grad))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
+    torch.testing.assert_close(found[0][1], found[1][1])
 
 
 def test_sparse_gradients_are_summed_by_row():
