@@ -73,7 +73,7 @@ class Worker:
         from ckd_plugins.training.teaching import teach
 
         seed = int(self._config["seed"])
-        taught = [teach(c, material, [], self._ckd, self._registry, Silent(), seed) for c in self._ckd.teachers]
+        taught = teach(self._ckd.teachers, material, [], self._ckd, self._registry, Silent(), seed)
         self._material, self._teachers = material, {one.name: one.teacher for one in taught}
         return taught
 

@@ -36,6 +36,7 @@ class Row:
 ROWS = {
     "unisrec": Row("UniSRec", "unisrec"),
     "unisrec-pretrained": Row("UniSRec", "unisrec", pretrained=True),
+    "unisrec-unfrozen": Row("UniSRec, encoder not frozen", "unisrec", {"freeze_encoder": False}, pretrained=True),
     "unisrec-text": Row("UniSRec, inductive", "unisrec", {"transductive": False}),
     "unisrec-text-pretrained": Row("UniSRec, inductive", "unisrec", {"transductive": False}, pretrained=True),
     "vqrec": Row("VQ-Rec", "vqrec"),

@@ -50,6 +50,8 @@ class TeacherComponent(Component):
         if label and (not isinstance(label, str) or not _LABEL.match(label)):
             raise ValueError(f"has the label {label!r}; a label is made of letters, digits, '_', '-' and '.'")
         if source is not None:
+            if not isinstance(source, str | Path):
+                raise ValueError(f"has 'from' {source!r}, which is no path of a folder")
             source = Path(source).expanduser()
             if "name" not in fields:
                 fields["name"] = saved_name(source)

@@ -78,6 +78,7 @@ def test_labels_tell_teachers_apart(given: Any, expected: list[str]) -> None:
         ("unisrec:hidden_size", "name:key=value"),
         ("unisrec:k=[1", "no YAML"),
         ([{"as": "x"}], "should be a name"),
+        ([{"from": 3}], "'from' 3, which is no path"),
         ([7], "should be a name, or a mapping"),
         ("./nowhere", "'nowhere', which holds no saved teacher"),
     ],

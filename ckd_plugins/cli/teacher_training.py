@@ -126,8 +126,8 @@ def _teacher(
 ) -> tuple[Any, dict[str, Any]]:
     """The teacher with its options, and the settings that are left.
 
-    Options come from the config files' entry of that name or label, then from the name (``unisrec:hidden_size=64``),
-    then from ``--set``.
+    Options come from the config files' entry of that label, or else of that name, then from the name
+    (``unisrec:hidden_size=64``), then from ``--set``.
     """
     from ckd_plugins._options import read_options
     from ckd_plugins.cli.distill import read_settings
@@ -139,9 +139,15 @@ def _teacher(
     if name not in registry.names("teacher") and (Path(name) / "config.json").is_file():
         name = str(Path(name).absolute())
     (teacher,) = CkdConfig.parse({"teachers": [name]}).teachers
+    _, config = load_config(files, {key: value for key, value in given.items() if key.startswith("ckd")})
+    entries = [t for t in config.teachers if t.label == teacher.name]
+    entries += [t for t in config.teachers if t.name == teacher.name]
+    if entries and teacher.name not in registry.names("teacher"):
+        teacher = teacher.model_copy(update={"name": entries[0].name, "source": entries[0].source})
     if source is not None:
-        whole = {"name": teacher.name, "from": str(source), **teacher.options}
-        (teacher,) = CkdConfig.parse({"teachers": [whole]}).teachers
+        if teacher.source is not None:
+            raise ConfigError(f"{str(teacher.source)!r} is a folder to start from, and so is --from; give one of them")
+        teacher = teacher.model_copy(update={"source": source.expanduser()})
     takes = read_options(registry.get("teacher", teacher.name).load())
     options = {key: given.pop(key) for key in list(given) if key in takes.parameters and key not in HOST}
     for key in given:
@@ -151,6 +157,5 @@ def _teacher(
                 f"--set: {key!r} is no option of teacher {teacher.name!r} and no setting of the data"
                 f"{did_you_mean(key, known)} (options: {takes.describe(HOST)})"
             )
-    _, config = load_config(files, {key: value for key, value in given.items() if key.startswith("ckd")})
-    below = next((t.options for t in config.teachers if teacher.name in (t.label, t.name)), {})
+    below = entries[0].options if entries else {}
     return teacher.model_copy(update={"options": {**below, **teacher.options, **options}}), given

@@ -20,7 +20,7 @@ _ROOM = "ckd_plugins.distillation"
 
 @hookimpl
 def ckd_register_candidates() -> Iterator[CandidatesSpec]:
-    """Register ``in_batch``, ``uniform`` and ``full``."""
+    """Register ``in_batch``, ``uniform``, ``popular``, ``teachers_top`` and ``full``."""
     yield CandidatesSpec(
         name="in_batch",
         factory=f"{_ROOM}.candidates.in_batch:InBatch",
@@ -32,13 +32,23 @@ def ckd_register_candidates() -> Iterator[CandidatesSpec]:
         summary="random items, shared by the batch, and each row's own target",
     )
     yield CandidatesSpec(
+        name="popular",
+        factory=f"{_ROOM}.candidates.popular:Popular",
+        summary="random items by a power of their popularity, and each row's own target",
+    )
+    yield CandidatesSpec(
+        name="teachers_top",
+        factory=f"{_ROOM}.candidates.teachers_top:TeachersTop",
+        summary="what each teacher ranks highest for the row, and its own target",
+    )
+    yield CandidatesSpec(
         name="full", factory=f"{_ROOM}.candidates.full:Full", summary="the whole catalogue, read in chunks of rows"
     )
 
 
 @hookimpl
 def ckd_register_integrators() -> Iterator[IntegratorSpec]:
-    """Register ``confidence_consistency``, ``confidence``, ``consistency``, ``uniform`` and ``fixed``."""
+    """Register ``confidence_consistency``, its halves, ``entropy``, ``best``, ``learned``, ``uniform``, ``fixed``."""
     yield IntegratorSpec(
         name="confidence_consistency",
         factory=f"{_ROOM}.integrators.confidence_consistency:ConfidenceConsistency",
@@ -55,6 +65,21 @@ def ckd_register_integrators() -> Iterator[IntegratorSpec]:
         summary="how far a teacher agrees with the others",
     )
     yield IntegratorSpec(
+        name="entropy",
+        factory=f"{_ROOM}.integrators.entropy:Entropy",
+        summary="how sure a teacher is, whatever the real choice",
+    )
+    yield IntegratorSpec(
+        name="best",
+        factory=f"{_ROOM}.integrators.best:Best",
+        summary="the one teacher that gives most to the real choice",
+    )
+    yield IntegratorSpec(
+        name="learned",
+        factory=f"{_ROOM}.integrators.learned:Learned",
+        summary="a gate network that learns which teacher is right about which rows",
+    )
+    yield IntegratorSpec(
         name="uniform",
         factory=f"{_ROOM}.integrators.uniform:UniformIntegrator",
         summary="all teachers and instances weigh the same",
@@ -66,7 +91,7 @@ def ckd_register_integrators() -> Iterator[IntegratorSpec]:
 
 @hookimpl
 def ckd_register_losses() -> Iterator[LossSpec]:
-    """Register ``kl``, ``reverse_kl``, ``js``, ``mse``, ``cross_entropy`` and ``listwise``."""
+    """Register ``kl``, ``reverse_kl``, ``js``, ``mse``, ``cross_entropy``, ``listwise`` and ``pairwise``."""
     yield LossSpec(
         name="kl",
         factory=f"{_ROOM}.losses.kl:KLDivergence",
@@ -92,6 +117,11 @@ def ckd_register_losses() -> Iterator[LossSpec]:
         name="listwise",
         factory=f"{_ROOM}.losses.listwise:ListMLE",
         summary="likelihood of the target's ranking, best places first",
+    )
+    yield LossSpec(
+        name="pairwise",
+        factory=f"{_ROOM}.losses.pairwise:Pairwise",
+        summary="the order of pairs, as surely as the target has it (RankNet, BPR)",
     )
 
 

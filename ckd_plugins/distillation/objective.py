@@ -15,7 +15,7 @@ from ckd_plugins.distillation.candidates import Candidates, CandidateSource
 from ckd_plugins.distillation.integrators.base import Integrator
 from ckd_plugins.distillation.integrators.measures import normalize_gate
 from ckd_plugins.distillation.losses.base import Loss
-from ckd_plugins.distillation.output import ObjectiveOutput, gated_output
+from ckd_plugins.distillation.output import ObjectiveOutput, gated_output, with_own_loss
 from ckd_plugins.distillation.pacing import TeacherPace, divergences
 from ckd_plugins.distillation.reading import Reading, read_teachers
 from ckd_plugins.distillation.target import Target
@@ -41,7 +41,9 @@ class Objective(Weighted):
     that a batch that teachers know little of is distilled little.
 
     Each teacher is asked once for each row, without gradient; its scores are divided by its own temperature. No
-    gradient reaches a teacher; parameters of an integrator or a loss, if they have any, are this module's.
+    gradient reaches a teacher; parameters of an integrator or a loss, if they have any, are this module's. Those of an
+    integrator with an objective of its own get the gradient of that (:meth:`Integrator.own_loss`, whose mean is the
+    term ``integrator``) through this loss, whose value it leaves alone.
 
     The objective is a module for the sake of those parameters and of ``.to(device)``. Do not register it inside the
     student: its checkpoint is the plain model's.
@@ -90,6 +92,7 @@ class Objective(Weighted):
         self.chunk_rows = chunk_rows
         self.pace = pace
         integrator.bind(names)
+        candidates.bind_teachers(signals)
         self._names = tuple(names)
 
     def set_epoch(self, epoch: int) -> None:
@@ -118,7 +121,7 @@ class Objective(Weighted):
         """
         if self.weight == 0 or not len(rows):
             return ObjectiveOutput(loss=torch.zeros((), device=targets.device))
-        chosen = self.candidates(targets)
+        chosen = self.candidates.choose(rows, targets)
         student = read(chosen)
         wanted = (len(rows), chosen.items.shape[-1])
         if tuple(student.shape) != wanted:
@@ -131,6 +134,8 @@ class Objective(Weighted):
         per_row: list[dict[str, Tensor]] = []
         targets: list[Target] = []
         known: list[Tensor] = []
+        own: list[Tensor] = []
+        learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.integrator.parameters())
         # split, not slices: one node gathers the gradient of all chunks instead of summing full-sized ones.
         parts = torch.split(student, size)
         active = self._listened_to(rows, chosen, parts[0])
@@ -138,7 +143,9 @@ class Objective(Weighted):
             begin = number * size
             piece = slice(begin, begin + len(scores))
             reading = read_teachers(self.signals, rows[piece], _cut(chosen, piece), scores.dtype, active)
-            target = self._integrate(reading)
+            target = self._integrate(reading, learns)
+            if self.integrator.own_objective and learns:
+                own.append(self.integrator.own_loss(target, reading.target))
             per_row.append(self._losses(scores, target, reading.student_mask, recompute=len(parts) > 1))
             # Of the target, only what is one number a row outlives its chunk here.
             targets.append(replace(target, log_probs=target.log_probs.new_empty(0)))
@@ -146,7 +153,8 @@ class Objective(Weighted):
         all_known = torch.cat(known, dim=1)
         gate = normalize_gate(torch.cat([t.gate for t in targets]), all_known.any(dim=0))
         terms = {name: torch.cat([part[name] for part in per_row]) for name in per_row[0]}
-        return gated_output(self._names, targets, all_known, gate, terms, self.scale)
+        output = gated_output(self._names, targets, all_known, gate, terms, self.scale)
+        return with_own_loss(output, torch.cat(own).mean()) if own else output
 
     def _listened_to(self, rows: Tensor, chosen: Candidates, scores: Tensor) -> list[bool] | None:
         """Which teachers are asked; somebody joins, where there is a place, by the batch's first chunk."""
@@ -160,8 +168,7 @@ class Objective(Weighted):
         self.pace.admit(measure)
         return self.pace.active
 
-    def _integrate(self, reading: Reading) -> Target:
-        learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.integrator.parameters())
+    def _integrate(self, reading: Reading, learns: bool) -> Target:
         with torch.set_grad_enabled(learns):
             return self.integrator.integrate(reading.logits, reading.known, reading.target, reading.mask)
 

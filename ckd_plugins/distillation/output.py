@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from ckd_plugins.distillation.target import Target
 from ckd_plugins.distillation.terms import describe
 from ckd_plugins.errors import ConfigError
 
-__all__ = ["ObjectiveOutput", "check_weight", "gated_output"]
+__all__ = ["ObjectiveOutput", "check_weight", "gated_output", "with_own_loss"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,17 @@ def gated_output(
     distillation = torch.stack(list(gated.values())).sum()
     log = describe(names, targets, known, gate, gated, distillation)
     return ObjectiveOutput(loss=weight * distillation, terms=log)
+
+
+def with_own_loss(output: ObjectiveOutput, own: Tensor) -> ObjectiveOutput:
+    """Let one backward pass train an integrator by its own loss too, at its own weight of 1.
+
+    Args:
+        output: of the batch.
+        own: scalar; the term ``integrator``. Its gradient is added to that of the output's loss, its value is not.
+    """
+    value = own.detach()
+    return replace(output, loss=output.loss + (own - value), terms={**output.terms, "integrator": value})
 
 
 def check_weight(weight: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from ckd_plugins.domains.keys import token_hashes, window_keys
 
-__all__ = ["Instances"]
+__all__ = ["Instances", "places"]
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -134,3 +135,11 @@ class Instances:
     def _check_length(max_length: int) -> None:
         if max_length < 1:
             raise ValueError(f"max_length must be at least 1, not {max_length}")
+
+
+def places(tokens: Sequence[str], among: Sequence[str]) -> Int64:
+    """Return ``int64 [len(tokens)]``: each token's index ``among`` others, -1 for one that is not there."""
+    if tokens == among:
+        return np.arange(len(tokens))
+    index = {token: i for i, token in enumerate(among)}
+    return np.fromiter((index.get(token, -1) for token in tokens), np.int64, len(tokens))

@@ -51,6 +51,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             tensors, arrays, plain values and RecBole's settings; the message names what it asked for.
     """
     path = Path(path).expanduser()
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder, and a checkpoint is a file; a teacher's folder is named by 'from'")
     try:
         content = _safetensors(path) if _is_safetensors(path) else read_object(path)
     except Refused as refused:

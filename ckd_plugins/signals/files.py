@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ckd_plugins._whole import whole
 from ckd_plugins.errors import SignalError
 
 __all__ = [
@@ -66,12 +67,8 @@ def array_bytes(array: np.ndarray[Any, Any]) -> bytes:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that ``path`` is the whole of ``data`` or what it was before, after a power cut too."""
-    scratch = path.with_name(path.name + ".tmp")
-    with scratch.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    with whole(path, locked=True) as beside:
+        beside.write_bytes(data)
 
 
 def allocate(path: Path, dtype: str, shape: Sequence[int]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,17 @@ class Teacher(ABC):
     """How many of a history's newest items it reads; the content keys of its answers use the same number."""
     temperature: float
     """Divides its scores in a softmax."""
+
+    @classmethod
+    def split_of(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return RecBole's settings of the run that made a file among the options, as far as the file has them.
+
+        A model that was trained on another split has seen what is tested. By default nothing is known.
+
+        Raises:
+            CheckpointError: the file cannot be read, or is refused.
+        """
+        return {}
 
     @abstractmethod
     def pretrain(self, domains: Sequence[Domain], *, progress: Progress | None = None) -> History:

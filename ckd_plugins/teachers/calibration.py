@@ -6,7 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-__all__ = ["fitted_temperature"]
+from ckd_plugins.domains.domain import Domain
+from ckd_plugins.domains.instances import Instances
+
+__all__ = ["CALIBRATED", "fitted_temperature", "mask_chosen"]
+
+CALIBRATED = 2048
+"""Validation targets that a unit is found on, at most."""
 
 _STEPS = torch.logspace(-2.5, 1.5, 33, dtype=torch.float64)
 """Temperatures that are tried, in standard deviations of the scores."""
@@ -35,3 +41,16 @@ def fitted_temperature(scores: npt.NDArray[np.float32], target: npt.NDArray[np.i
         return 1.0
     losses = [float((torch.logsumexp(table / t, dim=1) - own / t).double().mean()) for t in _STEPS * spread]
     return float(_STEPS[int(np.argmin(losses))] * spread)
+
+
+def mask_chosen(scores: npt.NDArray[np.float32], held: Instances, domain: Domain) -> None:
+    """Set to ``-inf`` what each row's user has chosen in training, its target excepted: as RecBole ranks for users.
+
+    Args:
+        scores: ``[len(held), n_items]``; changed.
+        held: the domain's validation rows, or some of them.
+        domain: whose users and items the rows go by.
+    """
+    for row, user in enumerate(held.user):
+        seen = domain.sequence[domain.offsets[user] : domain.offsets[user + 1]]
+        scores[row, seen[seen != held.target[row]]] = -np.inf

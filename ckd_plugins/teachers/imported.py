@@ -16,11 +16,11 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from ckd_plugins.domains.domain import Domain
-from ckd_plugins.domains.instances import Instances
+from ckd_plugins.domains.instances import Instances, places
 from ckd_plugins.errors import DataError, TeacherError
 from ckd_plugins.teachers import storage
 from ckd_plugins.teachers.base import Float32, Int32, Teacher, UInt64
-from ckd_plugins.teachers.calibration import fitted_temperature
+from ckd_plugins.teachers.calibration import CALIBRATED, fitted_temperature, mask_chosen
 from ckd_plugins.teachers.history import History, Progress
 from ckd_plugins.teachers.imports.files import beside, read_table
 from ckd_plugins.teachers.imports.gather import gather_items, gather_lists, gather_vectors
@@ -30,7 +30,6 @@ __all__ = ["Imported"]
 
 Int64 = npt.NDArray[np.int64]
 
-_CALIBRATED = 2048  # validation targets that the unit of the scores is found on
 _log = logging.getLogger("ckd_plugins")
 
 
@@ -175,16 +174,14 @@ class Imported(Teacher):
 
     def _calibrate(self, domain: Domain) -> None:
         held = domain.valid_instances(self.max_length)
-        held = held.take(np.flatnonzero(self.keys(held) != 0)[:_CALIBRATED])
+        held = held.take(np.flatnonzero(self.keys(held) != 0)[:CALIBRATED])
         if self.form == "topk":
             found = self.scores(held)
         else:
             found = self.encode(held) @ self._arrays["item_vectors"].T
             found[:, ~self._arrays["known"]] = -np.inf
-        if self._kind == "user":  # as RecBole ranks for users: what they have chosen is no candidate
-            for row, user in enumerate(held.user):
-                seen = domain.sequence[domain.offsets[user] : domain.offsets[user + 1]]
-                found[row, seen[seen != held.target[row]]] = -np.inf
+        if self._kind == "user":
+            mask_chosen(found, held, domain)
         self._unit = fitted_temperature(found, held.target)
         _log.info("imported: scores are divided by %.4g, found on %d known validation rows", self._unit, len(held))
 
@@ -195,7 +192,7 @@ class Imported(Teacher):
         self._need()
         if self._kind is None:
             keys = instances.keys(self.max_length)
-            known = np.append(self._arrays["known"], False)[self._places(instances.items)]
+            known = np.append(self._arrays["known"], False)[places(instances.items, self._items)]
             counted = np.append(0, np.cumsum(known[instances.flat]))
             begin = np.maximum(instances.start, instances.stop - self.max_length)
             return np.where(counted[instances.stop] > counted[begin], keys, np.uint64(0))
@@ -207,7 +204,7 @@ class Imported(Teacher):
         self._need()
         if self.form == "topk":
             return super().known_items(domain)
-        return np.append(self._arrays["known"], False)[self._places(domain.items)]
+        return np.append(self._arrays["known"], False)[places(domain.items, self._items)]
 
     def item_factors(self, domain: Domain) -> Float32:
         """See :meth:`Teacher.item_factors`; zeros for items without a vector.
@@ -217,7 +214,7 @@ class Imported(Teacher):
         """
         self._need("factors")
         vectors = self._arrays["item_vectors"]
-        return np.concatenate([vectors, np.zeros_like(vectors[:1])])[self._places(domain.items)]
+        return np.concatenate([vectors, np.zeros_like(vectors[:1])])[places(domain.items, self._items)]
 
     def encode(self, instances: Instances, rows: npt.ArrayLike | None = None) -> Float32:
         """See :meth:`Teacher.encode`.
@@ -241,8 +238,7 @@ class Imported(Teacher):
         """
         self._need("topk")
         chosen = instances if rows is None else instances.take(rows)
-        index = {token: i for i, token in enumerate(chosen.items)}
-        place = np.array([*(index.get(token, -1) for token in self._items), -1], np.int32)
+        place = np.append(places(self._items, chosen.items), -1).astype(np.int32)
         at = self._position(row_keys(self._kind or "user", chosen, self.max_length))
         ids = np.where(at[:, None] >= 0, place[self._arrays["ids"][at]], -1)
         return ids, np.where(ids >= 0, self._arrays["scores"][at] / np.float32(self._unit), np.float32(0))
@@ -262,7 +258,7 @@ class Imported(Teacher):
     def _means(self, instances: Instances) -> Float32:
         """Weighted means of the known ones among each history's newest items, zeros where there are none."""
         items, _ = instances.padded(np.arange(len(instances)), self.max_length)
-        place = np.append(-1, self._places(instances.items))[items]
+        place = np.append(-1, places(instances.items, self._items))[items]
         known = np.append(self._arrays["known"], False)[place]
         newer = known[:, ::-1].cumsum(1)[:, ::-1] - known  # known ones that follow
         weights = np.where(known, self.decay**newer, 0.0)
@@ -271,11 +267,6 @@ class Imported(Teacher):
         entries = (weights[row, column].astype(np.float32), (row, place[row, column]))
         means: Float32 = csr_matrix(entries, (len(instances), len(self._items))) @ self._arrays["item_vectors"]
         return means
-
-    def _places(self, tokens: tuple[str, ...]) -> Int64:
-        """Each token's place among the items, -1 for one that the domain did not have."""
-        index = {token: i for i, token in enumerate(self._items)}
-        return np.array([index.get(token, -1) for token in tokens], np.int64)
 
     def _position(self, keys: UInt64) -> Int64:
         """The row of the files that answers for each key, -1 for none."""

@@ -7,7 +7,6 @@ finds it. A teacher that trains through ``fit`` needs no code of its own for it.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ckd_plugins._whole import whole
 from ckd_plugins.teachers.history import Stage
 
 __all__ = ["Keeper", "Slot", "active_keeper", "kept_in", "watched", "watched_generators"]
@@ -89,14 +89,18 @@ class Slot:
             return None
 
     def write(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Write beside and rename: whenever the process ends, the old file or the new one is there as a whole."""
+        """Write: whenever the process ends, the old file or the new one is there as a whole.
+
+        Where it cannot be written, as on a full disk, that is told, and training goes on without.
+        """
         about = json.dumps({"format": FORMAT, "identity": self.keeper.identity, "state": state})
-        self.keeper.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f"{self.path.name}.part")
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, metadata={"ckd": about})
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(self.path)
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        try:
+            self.keeper.folder.mkdir(parents=True, exist_ok=True)
+            with whole(self.path, locked=True) as beside:
+                save_file(plain, beside, metadata={"ckd": about})
+        except (OSError, SafetensorError) as error:
+            self.keeper.say(f"how far training is cannot be kept ({error}); it goes on, and a kill would lose it")
         self._written = time.perf_counter()
 
 

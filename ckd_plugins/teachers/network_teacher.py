@@ -12,6 +12,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from ckd_plugins.domains.domain import Domain
+from ckd_plugins.domains.instances import places
 from ckd_plugins.errors import TeacherError
 from ckd_plugins.teachers import storage
 from ckd_plugins.teachers.base import Teacher
@@ -40,10 +41,7 @@ class NetworkTeacher(Teacher):
     def _places(self, tokens: tuple[str, ...]) -> Int64:
         """Each token's index in the catalogue, -1 where it is unknown."""
         self._finetuned()
-        if tokens == self._items:
-            return np.arange(len(tokens))
-        index = {token: i for i, token in enumerate(self._items)}
-        return np.fromiter((index.get(token, -1) for token in tokens), dtype=np.int64, count=len(tokens))
+        return places(tokens, self._items)
 
     def _places_of(self, domain: Domain) -> Int64:
         """The same of a domain's items, all of which must be known.
@@ -92,6 +90,8 @@ class NetworkTeacher(Teacher):
             TeacherError: also where an option is not that of the training before, and would have to be.
         """
         config, weights = storage.read(folder, cls.name)
+        if weights and options.get("checkpoint") is not None:
+            raise TeacherError(f"{folder} holds weights to start from, and so does the option checkpoint; give one")
         try:
             for name in cls.settled:
                 if weights and name in options and options[name] != config["options"][name]:

@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from ckd_plugins.errors import TeacherError
+from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.zoo import shipped_settings
-from ckd_plugins.teachers.checkpoints import read_checkpoint
 
 __all__ = ["Trained", "read_trained"]
 

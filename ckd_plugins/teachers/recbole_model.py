@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.domains.domain import Domain
-from ckd_plugins.domains.instances import Instances
+from ckd_plugins.domains.instances import Instances, places
 from ckd_plugins.domains.keys import token_hashes
 from ckd_plugins.errors import CkdError, DataError, StudentError, TeacherError
+from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.needs import has_own_dataset, missing_package, needs
 from ckd_plugins.host.randomness import random_states_kept
 from ckd_plugins.host.recommender import Recommender, model_kind, reads_user
 from ckd_plugins.teachers import storage
 from ckd_plugins.teachers.base import Float32
-from ckd_plugins.teachers.calibration import fitted_temperature
+from ckd_plugins.teachers.calibration import CALIBRATED, fitted_temperature, mask_chosen
 from ckd_plugins.teachers.history import History, Progress
 from ckd_plugins.teachers.keeping import active_keeper
 from ckd_plugins.teachers.listing import ListTeacher
@@ -30,11 +31,11 @@ from ckd_plugins.teachers.recbole_checkpoint import read_trained
 from ckd_plugins.teachers.recbole_data import OWN_SETTINGS, write_dataset
 from ckd_plugins.teachers.recbole_epochs import Place, Watcher
 from ckd_plugins.teachers.user_lists import UserLists
+from ckd_plugins.teachers.windows import only_known
 
 __all__ = ["RecBoleModel"]
 
 _BLOCK = 1 << 24  # scores that are in memory at once
-_CALIBRATED = 2048  # validation targets that the unit of the scores is found on
 
 
 @dataclass(kw_only=True, eq=False)
@@ -94,6 +95,12 @@ class RecBoleModel(ListTeacher):
 
     # Training.
 
+    @classmethod
+    def split_of(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See :meth:`Teacher.split_of`: of the checkpoint."""
+        path = options.get("checkpoint")
+        return {} if path is None else read_checkpoint(path).settings
+
     @property
     def finetune_epochs(self) -> int:
         """Epochs at most; closed forms and trees have one."""
@@ -150,12 +157,10 @@ class RecBoleModel(ListTeacher):
 
     def _calibrate(self, domain: Domain) -> None:
         held = domain.valid_instances(self.max_length)
-        held = held.take(np.flatnonzero(held.lengths > 0)[:_CALIBRATED])
+        held = held.take(np.flatnonzero(held.lengths > 0)[:CALIBRATED])
         found = self.scores(held)
-        if not self._sequential:  # as RecBole ranks for users: what they have chosen is no candidate
-            for row, user in enumerate(held.user):
-                seen = domain.sequence[domain.offsets[user] : domain.offsets[user + 1]]
-                found[row, seen[seen != held.target[row]]] = -np.inf
+        if not self._sequential:
+            mask_chosen(found, held, domain)
         self._unit = fitted_temperature(found, held.target)
 
     def _data(self, domain: Domain, scratch: str) -> tuple[Any, dict[str, Any]]:
@@ -198,7 +203,7 @@ class RecBoleModel(ListTeacher):
         chosen, so that ``k`` are left when those are masked.
         """
         domain = self._finetuned()
-        chosen = instances if rows is None else instances.take(rows)
+        chosen = self._renumbered(instances if rows is None else instances.take(rows))
         found = np.full((len(chosen), domain.n_items), -np.inf, np.float32)
         if self._lists is not None:
             self._lists.fill(found, self._users(chosen))
@@ -208,16 +213,13 @@ class RecBoleModel(ListTeacher):
                 rows = np.arange(start, min(start + step, len(chosen)))
                 self._history_scores(chosen, rows, found)
         found /= self._unit
-        if chosen.items == domain.items:
+        if instances.items == domain.items:
             return found
-        index = {token: i for i, token in enumerate(domain.items)}
-        place = np.array([index.get(token, -1) for token in chosen.items])
+        place = places(instances.items, domain.items)
         return np.where(place >= 0, found[:, place], np.float32(-np.inf))
 
     def _history_scores(self, instances: Instances, rows: npt.NDArray[np.int64], found: Float32) -> None:
         domain, made = self._finetuned(), self._recommender()
-        if instances.items != domain.items:
-            raise TeacherError("teacher 'recbole' is asked about another catalogue than it was fine-tuned on")
         order = _order(made.items)
         number = np.zeros(domain.n_items + 1, np.int64)
         number[order + 1] = np.arange(1, len(order) + 1)
@@ -231,13 +233,23 @@ class RecBoleModel(ListTeacher):
                 scores = made.for_histories(wide, lengths[asked], users)
             found[np.ix_(rows[asked], order)] = scores[:, 1:].numpy()
 
+    def _renumbered(self, instances: Instances) -> Instances:
+        """The rows in the domain's numbering of items, of their newest items those that it has."""
+        domain = self._finetuned()
+        if instances.items == domain.items:
+            return instances
+        place = places(instances.items, domain.items)[instances.flat]
+        start = np.maximum(instances.start, instances.stop - self.max_length)
+        place, start, stop = only_known(place, start, instances.stop, place >= 0)
+        flat, target = place.astype(np.int32), np.zeros(len(instances), np.int32)  # nobody asks for targets
+        return replace(instances, items=domain.items, flat=flat, start=start, stop=stop, target=target)
+
     def _users(self, instances: Instances) -> npt.NDArray[np.int64]:
         """Each row's user in the domain, -1 for a stranger."""
         domain = self._finetuned()
         if instances.users == domain.users or not instances.users:
             return instances.user
-        index = {token: i for i, token in enumerate(domain.users)}
-        known = np.array([index.get(token, -1) for token in instances.users], np.int64)
+        known = places(instances.users, domain.users)
         return np.where(instances.user >= 0, known[instances.user], -1)
 
     def _recommender(self) -> Recommender:

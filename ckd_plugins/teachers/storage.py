@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ckd_plugins._whole import whole
 from ckd_plugins.errors import TeacherError
 
 __all__ = ["read", "weights_digest", "write"]
@@ -25,9 +26,8 @@ def write(folder: str | Path, config: Mapping[str, Any], weights: Mapping[str, T
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").unlink(missing_ok=True)
     save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, folder / "model.safetensors")
-    partial = folder / "config.json.part"
-    partial.write_text(json.dumps({"format": FORMAT, **config}, indent=1, ensure_ascii=False), encoding="utf-8")
-    partial.replace(folder / "config.json")
+    with whole(folder / "config.json") as beside:
+        beside.write_text(json.dumps({"format": FORMAT, **config}, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def read(folder: str | Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

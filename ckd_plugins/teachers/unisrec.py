@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -212,6 +212,16 @@ class UniSRec(TextTeacher):
     def _network(self, inputs: Tensor, *, catalogue: bool) -> UniSRecModel:
         adaptor = (inputs.shape[1], self.n_experts, self.adaptor_dropout)
         return UniSRecModel(self._shape(), adaptor, inputs if catalogue else None, transductive=self.transductive)
+
+    def _config(self) -> dict[str, Any]:
+        """A checkpoint's domains have no names, by which the base class knows that there was a beginning."""
+        started = self._start is not None and not self.pretrained_on
+        return {**super()._config(), **({"started": True} if started else {})}
+
+    def _restore(self, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+        super()._restore(config, weights)
+        if config.get("started") and self._model is not None:
+            self._start = self._model.transferable()
 
     def _empty(self, weights: dict[str, Tensor]) -> UniSRecModel:
         return self._network(weights["plm_embedding.weight"], catalogue=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.errors import DataError, TeacherError
-from ckd_plugins.teachers.checkpoints import read_checkpoint
+from ckd_plugins.host.checkpoint import read_checkpoint
 
 __all__ = ["BERT", "Pretrained", "read_pretrained", "text_vectors"]
 
@@ -22,6 +23,7 @@ BERT = 768
 """Size of the published text vectors: the [CLS] states of bert-base-uncased."""
 
 _CATALOGUE = "plm_embedding."  # of a fine-tuned network: the text vectors once more
+_LAYER = re.compile(r"trm_encoder\.layer\.([0-9]{1,3})\.")
 _FIXED = {"hidden_act": "gelu", "layer_norm_eps": 1e-12}
 
 
@@ -64,7 +66,7 @@ def read_pretrained(path: str, n_heads: int) -> Pretrained:
         weights,
         {
             "hidden_size": positions.shape[1],
-            "n_layers": 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("trm_encoder.layer.")),
+            "n_layers": 1 + max(int(found[1]) for name in weights if (found := _LAYER.match(name))),
             "n_heads": heads,
             "inner_size": inner.shape[0],
             "n_experts": gate.shape[1],

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from ckd_plugins.errors import StudentError
+from ckd_plugins.host.beside import train_beside
 from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.loaders import on_batch, rows_a_batch
@@ -20,13 +21,13 @@ from ckd_plugins.host.stages import build_pretrained, stages_before
 from ckd_plugins.host.trainer import build_trainer, close_trainer, scalar_writer
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.judging import judge_teacher
-from ckd_plugins.training.leakage import refuse_leaks, refuse_seen
+from ckd_plugins.training.leakage import refuse_leaks, refuse_other_splits, refuse_seen
 from ckd_plugins.training.material import Material, gather
 from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.run import Run, write_json
 from ckd_plugins.training.soft_targets import integrates_once, soft_targets
-from ckd_plugins.training.student import choose_reader, make_student
+from ckd_plugins.training.student import check_candidates, choose_reader, make_student
 from ckd_plugins.training.subscribe import Subscription
 from ckd_plugins.training.teaching import Taught, read_pretraining, teach
 from ckd_plugins.training.watching import Watcher
@@ -70,6 +71,7 @@ def fit(
         student = _build(run, host, splits, {**defaults, **settings}, reporter)
         handle = objective = reader = None
         check_order(student, material, config)
+        check_candidates(material, config, registry)
         with random_states_kept():
             faster = speed_up(student, splits.train, host, config.speed)
             if config.teachers:
@@ -79,10 +81,8 @@ def fit(
                 pretraining = read_pretraining(config, host, data_path) if config.teachers else []
                 refuse_leaks(splits, host, pretraining)
                 refuse_seen(splits, host, config.teachers)
-                taught = [
-                    teach(component, material, pretraining, config, registry, reporter, seed)
-                    for component in config.teachers
-                ]
+                refuse_other_splits(host, config.teachers, registry)
+                taught = teach(config.teachers, material, pretraining, config, registry, reporter, seed)
             signals = [t.signal for t in taught]
             soft = None
             if reader is not None and integrates_once(config, reader, registry):
@@ -100,6 +100,8 @@ def fit(
         trainer = build_trainer(host, student, run.directory, [watcher], ranking=config.speed.ranking)
         stack.callback(close_trainer, trainer)
         watcher.write = scalar_writer(trainer)
+        if objective is not None:
+            train_beside(trainer, objective.parameters())
         if config.speed.optimizer and fuse_adam(trainer.optimizer):
             faster = (*faster, "optimizer")
         targets = None if reader is None else "once" if soft is not None else "batch"

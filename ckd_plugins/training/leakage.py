@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ckd_plugins.config import TeacherComponent
@@ -10,10 +10,11 @@ from ckd_plugins.domains.domain import Domain
 from ckd_plugins.errors import DataError
 from ckd_plugins.host.data import Splits
 from ckd_plugins.host.rows import held_out_pairs
+from ckd_plugins.registry import Registry
 from ckd_plugins.training.teaching.seen import read_seen, shared
 from ckd_plugins.training.teaching.source import SEEN
 
-__all__ = ["refuse_leaks", "refuse_seen"]
+__all__ = ["refuse_leaks", "refuse_other_splits", "refuse_seen"]
 
 _CHANCE = 0.5
 """Share of held-out interactions that a domain may hold by chance: catalogues that number users and items alike meet in
@@ -67,3 +68,46 @@ def refuse_seen(splits: Splits, config: Any, teachers: Sequence[TeacherComponent
                     f"interactions that the student is validated and tested on; it would know the answers; take a "
                     f"teacher that was pre-trained on other domains"
                 )
+
+
+def refuse_other_splits(config: Any, teachers: Sequence[TeacherComponent], registry: Registry) -> None:
+    """Compare the run's split with those that teachers' files were trained on, where the files tell them.
+
+    Args:
+        config: the student's RecBole config.
+        teachers: those of the run.
+        registry: where teachers are looked up.
+
+    Raises:
+        DataError: a file is of another split, so that it was trained on what the student is tested on.
+        CheckpointError: a file cannot be read, or is refused.
+    """
+    for teacher in teachers:
+        split_of = getattr(registry.get("teacher", teacher.name).load(), "split_of", None)
+        theirs = split_of(teacher.options) if split_of is not None else {}
+        if not isinstance(theirs.get("eval_args"), dict):
+            continue
+        found = _split(theirs["eval_args"], theirs.get("seed"))
+        wanted = _split(config["eval_args"], config["seed"])
+        for name, value in wanted.items():
+            if found.get(name) != value:
+                raise DataError(
+                    f"teacher {teacher.label!r}: its file was trained with {name}={found.get(name)!r}, and this run "
+                    f"has {value!r}; it would know what the student is tested on: run with that, or train it on this "
+                    f"split"
+                )
+
+
+def _split(given: Mapping[str, Any], seed: Any) -> Mapping[str, Any]:
+    """What decides which interactions are held out."""
+    told = {name: given.get(name) for name in ("split", "order", "group_by")}
+    if isinstance(told["split"], dict):
+        told["split"] = {name: _shares(value) for name, value in told["split"].items()}
+    return {**told, "seed": seed} if told["order"] == "RO" else told
+
+
+def _shares(value: Any) -> Any:
+    """Of ``[8, 1, 1]`` the same as of ``[0.8, 0.1, 0.1]``."""
+    if not isinstance(value, list | tuple) or not all(isinstance(v, int | float) for v in value) or not sum(value):
+        return value
+    return [round(v / sum(value), 6) for v in value]

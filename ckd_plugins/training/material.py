@@ -61,6 +61,11 @@ class Material:
         return _digest(token_hashes(d.users), held.astype(np.uint64))
 
     @cached_property
+    def items_hash(self) -> str:
+        """Digest of the catalogue: of items without training interactions too, and of no numbering."""
+        return _digest(token_hashes(self.domain.items))
+
+    @cached_property
     def text_hash(self) -> str:
         """Digest of the items' texts and of the parts that they are made of."""
         rows = sorted(zip(self.domain.items, self.domain.text, self.domain.described(), strict=True))

@@ -13,7 +13,7 @@ from ckd_plugins.registry import get_registry
 from ckd_plugins.training.apart import open_data
 from ckd_plugins.training.entry import check_run
 from ckd_plugins.training.judging import judge_teacher
-from ckd_plugins.training.leakage import refuse_leaks, refuse_seen
+from ckd_plugins.training.leakage import refuse_leaks, refuse_other_splits, refuse_seen
 from ckd_plugins.training.progress import Reporter, Silent
 from ckd_plugins.training.teaching import read_pretraining, teach
 
@@ -57,9 +57,9 @@ def prepare_teachers(
         pretraining = read_pretraining(config, host, data_path)
         refuse_leaks(splits, host, pretraining)
         refuse_seen(splits, host, config.teachers)
+        refuse_other_splits(host, config.teachers, registry)
         prepared: dict[str, dict[str, Any]] = {}
-        for component in config.teachers:
-            one = teach(component, material, pretraining, config, registry, reporter, int(host["seed"]))
+        for one in teach(config.teachers, material, pretraining, config, registry, reporter, int(host["seed"])):
             prepared[one.name] = {
                 "folder": str(one.folder),
                 "store": str(one.store),

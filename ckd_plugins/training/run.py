@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ckd_plugins._whole import whole
 from ckd_plugins.config import CkdConfig
 from ckd_plugins.errors import ConfigError
 
@@ -81,10 +81,9 @@ def discard(folder: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON beside and rename it, so that a reader sees the whole file or none."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(value, indent=2, default=_plain) + "\n", encoding="utf-8")
-    partial.replace(path)
+    """Write JSON, so that a reader sees the whole file or what it was before."""
+    with whole(path) as beside:
+        beside.write_text(json.dumps(value, indent=2, default=_plain) + "\n", encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:

@@ -155,12 +155,13 @@ def _shapes(rows: int, top: int, teachers: int) -> dict[str, tuple[int, ...]]:
 def _digest(taught: Sequence[Taught], material: Material, config: CkdConfig, registry: Registry) -> str:
     """Of everything that decides the targets: teachers, integrator, which rows in which order, and the items' ids.
 
-    A store's name stands for all that made a teacher's knowledge.
+    A store's name tells what a teacher was made from and which rows it was asked about; its digest tells apart those
+    that were made twice. Integrators are told the labels.
     """
     at = material.instances
     made = [
         __version__,
-        [(one.signal.temperature, one.store.name) for one in taught],
+        [(one.name, one.signal.temperature, one.store.name, one.teacher.digest) for one in taught],
         config.integrator.name,
         sorted(config.integrator.resolve(registry, "integrator").items()),
         config.targets.top,

@@ -9,6 +9,7 @@ import torch
 
 from ckd_plugins._scheduled import Scheduled, over_epochs
 from ckd_plugins.config import CkdConfig, Component
+from ckd_plugins.distillation.candidates import CandidateSource
 from ckd_plugins.distillation.objective import Objective
 from ckd_plugins.distillation.pacing import TeacherPace
 from ckd_plugins.distillation.soft_objective import SoftObjective
@@ -31,7 +32,7 @@ IN_BATCH = Component(name="in_batch")
 _PAIR_MEMORY = 2**30
 """Bytes that the (row, candidate) pairs of a batch may keep until the backward pass."""
 
-__all__ = ["check_parts", "choose_reader", "make_student", "row_source"]
+__all__ = ["check_candidates", "check_parts", "choose_reader", "make_student", "row_source"]
 
 
 def check_parts(config: CkdConfig, registry: Registry) -> None:
@@ -74,6 +75,16 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
             ) from error
     config.balance.build(registry, "balance")
     check_targets(config, registry)
+
+
+def check_candidates(material: Material, config: CkdConfig, registry: Registry) -> None:
+    """Find out before teachers are trained whether the candidates that are set fit the data.
+
+    Raises:
+        ConfigError: more of them are asked for than there are, or the data lack what they go by.
+    """
+    if config.teachers and config.candidates is not None:
+        _bound(config.candidates.build(registry, "candidates", seed=0), material)
 
 
 def choose_reader(
@@ -134,11 +145,8 @@ def make_student(
         n_items = len(material.tokens)
         objective = SoftObjective(soft, names, loss, n_items=n_items, over=over, weight=weight(0))
     else:
-        candidates = _limited(config.candidates or IN_BATCH, reader, batch_size).build(
-            registry, "candidates", seed=seed
-        )
-        popularity = torch.from_numpy(material.popularity)
-        candidates.bind(len(popularity), popularity)
+        limited = _limited(config.candidates or IN_BATCH, reader, batch_size)
+        candidates = _bound(limited.build(registry, "candidates", seed=seed), material)
         integrator = config.integrator.build(registry, "integrator")
         pace = _pace(config, [signal.name for signal in signals], registry)
         objective = Objective(signals, candidates, integrator, loss, weight=weight(0), pace=pace)
@@ -168,6 +176,13 @@ def row_source(model: Any, material: Material, subscription: Subscription | None
     if material.rows.by_user:
         return UserRows(torch.from_numpy(material.rows.target).long(), user_field=getattr(model, "USER_ID", "user_id"))
     return None
+
+
+def _bound(candidates: CandidateSource, material: Material) -> CandidateSource:
+    popularity = torch.from_numpy(material.popularity)
+    candidates.bind(len(popularity), popularity)
+    candidates.bind_tokens(material.tokens)
+    return candidates
 
 
 def _limited(candidates: Component, reader: Reader, batch_size: int) -> Component:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ckd_plugins._options import read_options
 from ckd_plugins.domains.content import content_digest
 from ckd_plugins.errors import DataError
 
-__all__ = ["by_content", "check_files", "reads_text"]
+__all__ = ["by_content", "check_files", "needs_encoder", "reads_text"]
 
 
 def by_content(factory: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,6 +46,8 @@ def check_files(factory: Any, options: Mapping[str, Any], what: str) -> None:
     """
     for name in getattr(factory, "files", ()):
         for path in _paths(options.get(name)):
+            if not path:
+                raise DataError(f"option {name!r} of {what} is empty; give a file or folder, or leave it out")
             if not Path(path).expanduser().exists():
                 raise DataError(f"option {name!r} of {what}: {str(path)!r} does not exist; give a file or folder")
 
@@ -54,6 +57,12 @@ def reads_text(spec: Any, options: Mapping[str, Any]) -> bool:
     if "text" not in getattr(spec, "needs", ()):
         return False
     return all(options.get(name) is None for name in getattr(spec.load(), "instead_of_text", ()))
+
+
+def needs_encoder(spec: Any, options: Mapping[str, Any]) -> bool:
+    """Whether a teacher asks the run's text encoder; one that has a language model of its own does not."""
+    takes = read_options(spec.load())
+    return reads_text(spec, options) and (takes.open_ended or "encoder" in takes.parameters)
 
 
 def _digests(value: Any) -> Any:

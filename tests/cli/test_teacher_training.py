@@ -169,6 +169,18 @@ def test_options_come_from_the_config_and_the_name_too(ckd: Ckd, others: list[Pa
     assert (options["hidden_size"], options["n_heads"], options["dropout"]) == (16, 2, 0.2)
 
 
+def test_an_entry_of_the_config_is_found_by_its_label(ckd: Ckd, tiny: Path, tmp_path: Path) -> None:
+    """Of two of one kind the first one would be made, whichever was meant."""
+    config = tmp_path / "run.yaml"
+    two = ["{name: recbole, model: Pop, as: pop}", "{name: recbole, model: EASE, as: ease}"]
+    config.write_text(f"ckd:\n  teachers: [{', '.join(two)}]\n")
+    done = ckd("teacher", "finetune", "ease:k=7", "-d", tiny, "-o", tmp_path / "ease", "-c", config, "--json", "-q")
+    assert done.status == 0, done.err
+    card = json.loads(done.out)["card"]
+    options = card["made_from"]["options"]
+    assert (card["teacher"], options["model"], options["k"]) == ("recbole", "EASE", 7)
+
+
 def test_a_teacher_that_was_made_is_shown_and_listed(ckd: Ckd, pretrain: Callable[..., Done], tmp_path: Path) -> None:
     """A folder of weights that nobody can tell apart is thrown away."""
     assert pretrain().status == 0
@@ -277,6 +289,8 @@ def test_what_was_pretrained_on_the_test_data_is_refused(ckd: Ckd, tiny: Path, t
     assert made.status == 0, made.err
     wrong = ckd("teacher", "finetune", "vqrec", "--from", pre, "-d", tiny, "-o", tmp_path / "fine", "-s", WORDS, "-q")
     assert "holds the teacher 'unisrec', not 'vqrec'" in wrong.err
+    twice = ckd("teacher", "finetune", pre, "--from", pre, "-d", tiny, "-o", tmp_path / "fine", "-s", WORDS, "-q")
+    assert (twice.status, "and so is --from" in twice.err) == (2, True)
     for done in (
         ckd("teacher", "finetune", pre, "-d", tiny, "-o", tmp_path / "fine", "-s", WORDS, "-q"),
         ckd("distill", "BPR", "-d", tiny, "-t", pre, *fast("ckd.teachers=[]"), "-q"),

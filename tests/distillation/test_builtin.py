@@ -23,9 +23,11 @@ def test_names():
     """Guards the names that configurations use."""
     names = {kind: [spec.name for k, spec in SPECS if k is kind] for kind in REGISTERED}
     assert names[Balance] == ["fixed", "gradient_norm", "uncertainty"]
-    assert names[CandidateSource] == ["in_batch", "uniform", "full"]
-    assert names[Integrator] == ["confidence_consistency", "confidence", "consistency", "uniform", "fixed"]
-    assert names[Loss] == ["kl", "reverse_kl", "js", "mse", "cross_entropy", "listwise"]
+    assert names[CandidateSource] == ["in_batch", "uniform", "popular", "teachers_top", "full"]
+    assert names[Integrator] == [
+        *("confidence_consistency", "confidence", "consistency", "entropy", "best", "learned", "uniform", "fixed"),
+    ]
+    assert names[Loss] == ["kl", "reverse_kl", "js", "mse", "cross_entropy", "listwise", "pairwise"]
 
 
 @pytest.mark.parametrize(("kind", "spec"), SPECS, ids=lambda value: getattr(value, "name", ""))

@@ -5,13 +5,21 @@ import pytest
 import torch
 
 from ckd_plugins.distillation import Objective
-from ckd_plugins.distillation.candidates import Full, InBatch, Uniform
-from ckd_plugins.distillation.integrators import ConfidenceConsistency, FixedIntegrator, UniformIntegrator
+from ckd_plugins.distillation.candidates import Full, InBatch, Popular, TeachersTop, Uniform
+from ckd_plugins.distillation.integrators import (
+    Best,
+    ConfidenceConsistency,
+    Entropy,
+    FixedIntegrator,
+    Learned,
+    UniformIntegrator,
+)
 from ckd_plugins.distillation.losses import (
     JensenShannon,
     KLDivergence,
     ListMLE,
     Loss,
+    Pairwise,
     ReverseKL,
     SoftCrossEntropy,
     StandardizedMSE,
@@ -19,7 +27,7 @@ from ckd_plugins.distillation.losses import (
 from ckd_plugins.errors import ConfigError, StudentError
 
 N_ROWS, N_ITEMS = 20, 15
-LOSSES = [KLDivergence, ReverseKL, JensenShannon, StandardizedMSE, SoftCrossEntropy, ListMLE]
+LOSSES = [KLDivergence, ReverseKL, JensenShannon, StandardizedMSE, SoftCrossEntropy, ListMLE, Pairwise]
 
 
 @pytest.fixture
@@ -144,7 +152,9 @@ def test_the_weight_may_change_between_batches(signals, student):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("source", [InBatch, lambda: InBatch(limit=4), lambda: Uniform(n=6), Full])
+@pytest.mark.parametrize(
+    "source", [InBatch, lambda: InBatch(limit=4), lambda: Uniform(n=6), Full, lambda: TeachersTop(n=3)]
+)
 def test_chunks_of_rows_give_the_same_loss_gradient_and_log(signals, student, loss, source):
     """Guards against a gate normalised within a chunk, and against gradients lost where a chunk is recomputed."""
 
@@ -242,6 +252,23 @@ def test_autocast_computes_in_float32(table_signal, loss):
     torch.testing.assert_close(output.loss, objective(ROWS, TARGETS, lambda chosen: half).loss)
 
 
+@pytest.mark.parametrize("integrator", [Entropy, Best, Learned])
+def test_autocast_integrates_in_float32(table_signal, integrator):
+    """Guards against measures or a gate in bfloat16: three digits cannot tell teachers apart."""
+    generator = torch.Generator().manual_seed(2)
+    signals = [table_signal(f"t{k}", torch.randn(N_ROWS, N_ITEMS, generator=generator)) for k in range(2)]
+    scores = torch.randn(N_ROWS, N_ITEMS, generator=generator).bfloat16()
+    found = []
+    for enabled in (True, False):
+        objective = build(signals, integrator=integrator())
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            output = objective(ROWS, TARGETS, reader(scores.clone().requires_grad_()))
+        output.loss.backward()
+        found.append([*output.terms.values(), *(p.grad for p in objective.parameters())])
+    assert all(value.dtype == torch.float32 for value in found[0])
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+
+
 def test_a_plugins_loss_may_multiply_matrices_under_autocast(signals, student):
     """Guards against autocast inside a loss that does not widen its inputs itself."""
     seen = []
@@ -258,7 +285,7 @@ def test_a_plugins_loss_may_multiply_matrices_under_autocast(signals, student):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("source", [InBatch, lambda: Uniform(n=6)])
+@pytest.mark.parametrize("source", [InBatch, lambda: Uniform(n=6), lambda: Popular(n=6), lambda: TeachersTop(n=3)])
 def test_extreme_scores_stay_finite(table_signal, loss, source):
     """Guards against one sure teacher or one diverging student that ends a run of hours with NaN."""
     generator = torch.Generator().manual_seed(4)
@@ -281,7 +308,7 @@ def test_extreme_scores_stay_finite(table_signal, loss, source):
 def test_a_learned_integrator_learns_from_the_students_loss(signals, student):
     """Guards against parameters of an integrator that never get a gradient, chunked or not."""
 
-    class Learned(UniformIntegrator):
+    class Weighted(UniformIntegrator):
         def __init__(self):
             super().__init__()
             self.logit = torch.nn.Parameter(torch.zeros(3, 1, dtype=torch.float64))
@@ -293,11 +320,36 @@ def test_a_learned_integrator_learns_from_the_students_loss(signals, student):
 
     grads = []
     for chunk_rows in (None, 3):
-        integrator = Learned()
+        integrator = Weighted()
         build(signals, integrator=integrator, chunk_rows=chunk_rows)(ROWS, TARGETS, reader(student)).loss.backward()
         grads.append(integrator.logit.grad)
     assert (grads[0] != 0).any()
     torch.testing.assert_close(grads[0], grads[1])
+
+
+@pytest.mark.parametrize("chunk_rows", [None, 3])
+def test_an_integrator_with_an_objective_of_its_own_is_trained_apart(signals, student, chunk_rows):
+    """Guards against a gate that moves the student, that the student moves, or whose loss is counted in the run's."""
+
+    def worked(weight, scores):
+        integrator = Learned().double()
+        objective = build(signals, integrator=integrator, chunk_rows=chunk_rows, weight=weight)
+        integrator.double()  # bound by the objective
+        output = objective(ROWS, TARGETS, reader(scores))
+        gradient = torch.autograd.grad(output.loss, [scores, integrator.bias, integrator.outer])
+        return output, gradient
+
+    output, (to_student, *to_gate) = worked(2.0, student)
+    plain = build(signals, integrator=UniformIntegrator(), weight=2.0)(ROWS, TARGETS, reader(student))
+    torch.testing.assert_close(output.loss, plain.loss)
+    torch.testing.assert_close(to_student, torch.autograd.grad(plain.loss, student)[0])
+    assert all((gradient != 0).any() for gradient in to_gate)
+    for same in (worked(0.1, student), worked(2.0, student.detach().flip(1).requires_grad_())):
+        torch.testing.assert_close(list(same[1][1:]), to_gate)
+    with torch.no_grad():
+        quiet = build(signals, integrator=Learned(), chunk_rows=chunk_rows)(ROWS, TARGETS, reader(student))
+    assert "integrator" not in quiet.terms
+    assert output.terms["integrator"] > 0
 
 
 def test_named_terms_add_up(signals, student):

@@ -267,7 +267,7 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
         "text.pth": "no pickle", "empty.pth": "empty", "zip.pth": "zip archive", "cut.safetensors": "no safetensors",
         "old.tar": "tar archive", "list.pth": "holds a list", "three.pth": "'state_dict' is a int",
         "cut.pth": "damaged",
-        "no.pth": "No such file", ".": "directory",
+        "no.pth": "No such file", ".": "is a folder",
     }  # fmt: skip
     for name, message in expected.items():
         with pytest.raises(CheckpointError, match=message) as caught:

@@ -159,6 +159,18 @@ def test_a_damaged_file_starts_again(tmp_path: Path) -> None:
     assert "cannot be read" in lines[0]
 
 
+def test_a_disk_that_is_full_does_not_end_the_training(tmp_path: Path) -> None:
+    """Hours would be lost to what is there to save them."""
+    told: list[str] = []
+    (tmp_path / "kept").write_text("a file where the folder should be")
+    with kept_in(tmp_path / "kept", "x", told=told.append):
+        weights, _ = train()
+    expected, _ = train()
+    assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    assert len(told) == EPOCHS
+    assert all("cannot be kept" in line and "\n" not in line for line in told)
+
+
 def test_a_process_that_ends_while_it_writes_loses_the_last_step_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

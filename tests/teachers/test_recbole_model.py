@@ -132,8 +132,27 @@ def test_it_answers_in_the_numbering_it_is_asked_in(domain: Domain, fitted: Fitt
         users=tuple(domain.users[u] for u in people),
         user=np.argsort(people)[asked.user],
     )
-    np.testing.assert_array_equal(fitted("EASE").scores(other), fitted("EASE").scores(asked)[:, order])
-    np.testing.assert_array_equal(fitted("EASE").keys(other), fitted("EASE").keys(asked))
+    for model in ("EASE", "GRU4Rec"):
+        teacher = fitted(model)
+        np.testing.assert_array_equal(teacher.scores(other), teacher.scores(asked)[:, order])
+        np.testing.assert_array_equal(teacher.keys(other), teacher.keys(asked))
+
+
+def test_items_that_it_does_not_know_are_passed_over(domain: Domain, fitted: Fitted) -> None:
+    """An item more, in a history or in the catalogue, must neither shift the others nor be scored."""
+    asked, teacher = domain.valid_instances(6).take([0, 1]), fitted("GRU4Rec")
+    first = asked.history(0)
+    flat = np.concatenate([first[:-1], [0], first[-1:], asked.history(1)]) + 1
+    flat[len(first) - 1] = 0  # the stranger
+    bounds = np.array([0, len(first) + 1, len(flat)])
+    other = replace(
+        asked, items=("stranger", *domain.items), flat=flat, start=bounds[:-1], stop=bounds[1:], target=asked.target + 1
+    )
+    scores = teacher.scores(other)
+    assert np.isneginf(scores[:, 0]).all()
+    newest = replace(asked, start=np.maximum(asked.start, asked.stop - 5))
+    np.testing.assert_array_equal(scores[0, 1:], teacher.scores(newest)[0])
+    np.testing.assert_array_equal(scores[1, 1:], teacher.scores(asked)[1])
 
 
 def test_test_targets_change_nothing(domain: Domain, fitted: Fitted) -> None:

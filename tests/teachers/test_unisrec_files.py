@@ -190,6 +190,23 @@ def test_pre_training_goes_on_from_it(domain: Domain, made: Made) -> None:
         teacher.pretrain([domain, replace(domain, name="other")])
 
 
+def test_what_began_with_it_goes_on_after_loading(domain: Domain, made: Made, tmp_path: Path) -> None:
+    """The next domain would be learned from random weights, kept as they are or not."""
+    files, source = made
+    teacher = UniSRec(**files, finetune_epochs=1, transductive=False, batch_size=256)
+    teacher.finetune(domain)
+    teacher.save(tmp_path / "saved")
+    del files["checkpoint"]
+    loaded = UniSRec.load(tmp_path / "saved", **files)
+    assert loaded.digest == teacher.digest
+    for one in (teacher, loaded):
+        one.finetune(domain)
+        weights = one._weights()
+        kept = {name: w for name, w in source.state_dict().items() if name.startswith("trm_encoder.")}
+        assert kept
+        assert all(torch.equal(weights[name], w) for name, w in kept.items())
+
+
 def test_another_text_encoder_is_named(domain: Domain, made: Made, words: TextEncoder) -> None:
     """Vectors of another size, and in one line instead of torch's."""
     teacher = UniSRec(checkpoint=made[0]["checkpoint"], encoder=words, **AS_IT_IS)
@@ -217,6 +234,7 @@ def changed(path: str, change: Callable[[dict[str, Any]], None]) -> None:
     [
         (lambda s: s["state_dict"].update({"item_embedding.weight": torch.ones(9, D)}), "fine-tuned transductively"),
         (lambda s: s["state_dict"].pop("moe_adaptor.w_gate"), "no matrix 'moe_adaptor.w_gate'"),
+        (lambda s: s["state_dict"].update({"trm_encoder.layer.x.y": torch.ones(2)}), "'trm_encoder.layer.x.y' is"),
         (lambda s: s["state_dict"].pop("LayerNorm.bias"), r"'LayerNorm.bias' is missing there and \(20,\) here"),
         (lambda s: s["state_dict"].update(more=torch.ones(1)), r"'more' is \(1,\) there and unknown here"),
         (lambda s: s["state_dict"].pop("trm_encoder.layer.1.multi_head_attention.key.bias"), "key.bias' is missing"),

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from ckd_plugins import TextEncoderSpec, hookimpl
+from ckd_plugins.config import CkdConfig
 from ckd_plugins.domains.encoders.base import TextEncoder
 from ckd_plugins.domains.keys import token_hashes
 from ckd_plugins.host.data import Splits, load_splits
@@ -22,6 +23,9 @@ from ckd_plugins.host.settings import DatasetPath, build_config, find_dataset
 from ckd_plugins.registry import Registry, using
 from ckd_plugins.training.entry import distill
 from ckd_plugins.training.material import Material, gather
+from ckd_plugins.training.teaching import Taught, teach
+
+from .fakes import LastItem, Teach, Teachers
 
 N_ITEMS, N_USERS, KINDS = 60, 150, ("tea", "lamp", "rope", "soap", "drum", "coat")
 
@@ -196,3 +200,24 @@ def add_side_features(folder: Path) -> None:
     path.write_text("\n".join(priced) + "\n", encoding="utf-8")
     users = ["user_id:token\tage:token\tzip:token", *(f"u{u}\t{u % 5}\tz{u}" for u in range(N_USERS))]
     (folder / f"{folder.name}.user").write_text("\n".join(users) + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def fakes(registry: Registry) -> None:
+    """The teachers of :mod:`.fakes` by their names."""
+    registry.register(Teachers(), "test-teachers")
+    LastItem.calls.clear()
+
+
+@pytest.fixture
+def ask(prepare: Any, fakes: None, registry: Registry, tmp_path: Path, recorder: Recorder) -> Teach:
+    """``ask("last", shade=1)``: that teacher, ready, for SASRec's rows; ``model=`` for those of another student."""
+    material: dict[str, Any] = {}
+
+    def call(name: str, model: str = "SASRec", seed: int = 0, pretraining: Any = (), **options: Any) -> Taught:
+        config = CkdConfig.parse({"teachers": [{"name": name, **options}], "cache_dir": str(tmp_path / "cache")})
+        material[model] = material.get(model) or prepare(model).material
+        (taught,) = teach(config.teachers, material[model], pretraining, config, registry, recorder, seed)
+        return taught
+
+    return call

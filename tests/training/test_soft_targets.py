@@ -11,6 +11,8 @@ import pytest
 from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.speed import cross_entropy
 
+from .conftest import FAST_TEACHER
+
 Run = Callable[..., dict[str, Any]]
 TEACHERS = ("unisrec", "vqrec")
 
@@ -98,6 +100,10 @@ def test_an_equal_run_finds_them_and_another_does_not(run: Run, tmp_path: Path) 
         before = kept()
         run("SASRec", TEACHERS, ckd=other, epochs=1)
         assert len(kept() - before) == 1, other
+    before = kept()
+    label = {"name": "vqrec", **FAST_TEACHER, "as": "codes"}
+    run("SASRec", ckd={"targets": "once", "teachers": [{"name": "unisrec", **FAST_TEACHER}, label]}, epochs=1)
+    assert len(kept() - before) == 1, "an integrator may go by labels"
     before = kept()
     run("BPR", TEACHERS, ckd={"targets": "once"}, epochs=1)
     run("SASRec", TEACHERS[:1], ckd={"targets": "once"}, epochs=1)

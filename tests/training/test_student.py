@@ -217,6 +217,9 @@ def test_a_model_without_gradients_is_refused_with_the_reason(prepare: Prepare, 
 PARTS: list[tuple[str, dict[str, Any], type[CkdError], str]] = [
     ("loss", {"loss": "kll"}, UnknownNameError, "unknown loss 'kll'; did you mean 'kl'"),
     ("candidates", {"candidates": {"name": "in_batch", "limit": 1}}, ConfigError, "limit must be 2 or more"),
+    ("popular", {"candidates": {"name": "popular", "alpha": -0.5}}, ConfigError, "alpha must be 0 or more"),
+    ("pairwise", {"loss": {"name": "pairwise", "top": 0}}, ConfigError, "top must be 1 or more"),
+    ("gate", {"integrator": "learned", "targets": "once"}, ConfigError, "'learned' learns; set ckd.targets to batch"),
     ("integrator", {"integrator": {"name": "uniform", "x": 1}}, ConfigError, "unknown option 'x' of integrator"),
     (
         "schedule",

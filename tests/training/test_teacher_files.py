@@ -69,6 +69,12 @@ def test_a_file_that_is_not_there_is_found_before_anything_runs(how: Any, tmp_pa
     assert "\n" not in str(caught.value)
 
 
+def test_an_empty_path_is_no_folder() -> None:
+    """It would be the folder in which the command was given, read as a whole."""
+    with pytest.raises(DataError, match=r"option 'data' of teacher 'reader' is empty"):
+        check_files(Reader, {"data": ""}, "teacher 'reader'")
+
+
 def test_published_files_teach_without_texts(run: Any, tmp_path: Path) -> None:
     """The authors' data come without item texts; what is in the files decides what is reused, not where they lie."""
     bare = write_shop(tmp_path / "data", "bare", texts=False)
@@ -108,6 +114,26 @@ def test_a_run_that_was_kept_teaches_as_well_as_it_was(run: Any, model: str, stu
     taught = run(student, epochs=1, ckd={"teachers": [teacher]})["ckd"]["teachers"]["recbole"]
     assert taught["test_result"]["ndcg@10"] == pytest.approx(before["test_result"]["ndcg@10"], abs=1e-4)
     assert before["test_result"]["ndcg@10"] > 0.1
+
+
+def test_a_run_of_another_split_is_refused(run: Any) -> None:
+    """It fits in every size, was trained on what is tested, and would look like the best of teachers."""
+    at_random = {"split": {"RS": [8, 1, 1]}, "order": "RO", "mode": "full", "group_by": "user"}
+    before = run("BPR", epochs=1, eval_args=at_random, seed=7)
+    teacher = {"name": "recbole", "model": "BPR", "checkpoint": before["ckd"]["checkpoint"]}
+    section = {"teachers": [teacher]}
+    for settings, said in (
+        (
+            {},
+            r"teacher 'recbole': its file was trained with split=.*'RS': \[0\.8, 0\.1, 0\.1\].* has .*'LS'",
+        ),
+        ({"eval_args": at_random, "seed": 8}, "its file was trained with seed=7, and this run has 8"),
+    ):
+        with pytest.raises(DataError, match=said) as caught:
+            run("BPR", epochs=1, ckd=section, **settings)
+        assert "\n" not in str(caught.value)
+    shares = {**at_random, "split": {"RS": [0.8, 0.1, 0.1]}}
+    assert run("BPR", epochs=1, eval_args=shares, seed=7, ckd=section)["ckd"]["teachers"]
 
 
 def test_a_run_with_images_is_another_when_they_change(run: Any, shop: Path, tmp_path: Path) -> None:

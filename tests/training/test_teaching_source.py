@@ -43,13 +43,13 @@ def section(tmp_path: Path, other: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def ask(prepare: Any, registry: Registry, recorder: Recorder, section: dict[str, Any]) -> Callable[..., Taught]:
-    """``ask({"name": "unisrec"})``: that teacher, for SASRec's rows."""
+    """``ask({"name": "unisrec"})``: that teacher, for SASRec's rows; of several the last."""
     material = prepare("SASRec").material
 
-    def call(teacher: Any, seed: int = 2020) -> Taught:
-        config = CkdConfig.parse({**section, "teachers": [teacher]})
+    def call(*teachers: Any, seed: int = 2020) -> Taught:
+        config = CkdConfig.parse({**section, "teachers": teachers})
         domains = read_pretraining(config, FIELDS)
-        return teach(config.teachers[0], material, domains, config, registry, recorder, seed)
+        return teach(config.teachers, material, domains, config, registry, recorder, seed)[-1]
 
     return call
 
@@ -117,7 +117,8 @@ def test_another_text_encoder_is_refused(
     pretrain_teacher({"name": "unisrec", **OPTIONS}, tmp_path / "pre", None, {"ckd": section})
     monkeypatch.setattr(WordEncoder, "identity", "words-2")
     with pytest.raises(ConfigError, match=r"text encoder 'words-1', and ckd\.text\.encoder is 'words-2'"):
-        ask({"from": str(tmp_path / "pre")})
+        ask({"name": "vqrec", **KINDS["vqrec"]}, {"from": str(tmp_path / "pre")})
+    assert not (tmp_path / "cache" / "teachers").exists(), "told after an hour of training another one"
 
 
 def test_pretraining_is_not_lost_when_finetuning_is_killed(
@@ -176,3 +177,16 @@ def test_a_trained_folder_is_not_pretrained_again(section: dict[str, Any], tmp_p
     pretrain_teacher({"name": "unisrec", **OPTIONS}, tmp_path / "pre", None, {"ckd": section})
     with pytest.raises(ConfigError, match="is trained already; name a teacher to pre-train from nothing"):
         pretrain_teacher({"from": str(tmp_path / "pre")}, tmp_path / "more", None, {"ckd": section})
+
+
+def test_a_language_model_of_its_own_needs_no_encoder(
+    ask: Callable[..., Taught], section: dict[str, Any], tmp_path: Path, bert: str
+) -> None:
+    """Recformer would be refused for an encoder that it never asks, and trained again with each."""
+    pretrain_teacher(
+        {"name": "recformer", **KINDS["recformer"], "backbone": bert}, tmp_path / "pre", None, {"ckd": section}
+    )
+    assert json.loads((tmp_path / "pre" / "card.json").read_text())["text_encoder"] is None
+    first = ask({"from": str(tmp_path / "pre"), "backbone": bert})
+    section["text"] = {"encoder": "nobody"}
+    assert ask({"from": str(tmp_path / "pre"), "backbone": bert}).folder == first.folder

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from ckd_plugins.signals.base import Signal
 
 __all__ = ["CandidateSource", "Candidates", "generator_for", "own_target_first"]
 
@@ -37,8 +42,25 @@ class CandidateSource(ABC):
             popularity: ``[n_items]`` train interactions of each item.
         """
 
+    def bind_tokens(self, tokens: Sequence[str | None]) -> None:  # noqa: B027
+        """Learn what the data call the items. Called once, after :meth:`bind`.
+
+        Args:
+            tokens: by item id; ``None`` for padding.
+        """
+
+    def bind_teachers(self, signals: Sequence[Signal]) -> None:  # noqa: B027
+        """Learn the teachers. Called once by the objective, after :meth:`bind`."""
+
     def set_epoch(self, epoch: int) -> None:  # noqa: B027 - a source may have no random state
         """Restart the random state for ``epoch``, so that a resumed run draws what the whole run would have."""
+
+    def choose(self, rows: Tensor, targets: Tensor) -> Candidates:
+        """Choose candidates for the rows with the ids ``rows`` (int64 ``[B]``) and the item ids ``targets``.
+
+        What the objective calls. Only sources that look at more than targets replace it.
+        """
+        return self(targets)
 
     @abstractmethod
     def __call__(self, targets: Tensor) -> Candidates:

@@ -35,6 +35,8 @@ class Opinions:
     """``[K, B]`` in [0, 1], 0 where unknown."""
     consistency: Tensor
     """``[K, B]`` in [0, 1], 0 where unknown."""
+    mask: Tensor | None = None
+    """bool, broadcastable to ``[K, B, C]``: allowed for the row and known to the teacher. ``None`` = everything."""
 
 
 class Integrator(nn.Module):
@@ -53,6 +55,9 @@ class Integrator(nn.Module):
 
     citation: ClassVar[str] = ""
     """BibTeX of the source, for generated model cards."""
+    own_objective: ClassVar[bool] = False
+    """Whether its parameters, if it has any, minimise :meth:`own_loss` instead of the student's distillation loss. No
+    gradient of the student's reaches them then."""
 
     def __init__(self) -> None:
         # A signature of our own: nn.Module's takes any option, and configurations are checked against it.
@@ -73,6 +78,18 @@ class Integrator(nn.Module):
             ``[B]``, not negative, on any scale (:meth:`forward` and the objective scale it to mean 1).
         """
 
+    def own_loss(self, target: Target, column: Tensor) -> Tensor:
+        """What its own parameters minimise, row by row; asked of integrators with an :attr:`own_objective`.
+
+        Args:
+            target: what :meth:`integrate` gave; its weights carry the gradient.
+            column: int64 ``[B]`` of the row's own target, -1 when absent.
+
+        Returns:
+            ``[B]``, 0 in rows that teach nothing; the objective takes the mean.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no objective of its own")
+
     def integrate(self, logits: Tensor, known: Tensor, target: Tensor, mask: Tensor | None = None) -> Target:
         """Do what :meth:`forward` does, row by row, with the gate as :meth:`weigh` gives it.
 
@@ -86,11 +103,13 @@ class Integrator(nn.Module):
             target=target,
             confidence=confidence(probs, log_probs, known, target, mask),
             consistency=consistency(probs, known, log_probs),
+            mask=mask,
         )
         weights, gate = self.weigh(opinions)
+        pooling, gate = (weights.detach(), gate.detach()) if self.own_objective else (weights, gate)
         row_known = known.any(dim=0)
         return Target(
-            log_probs=_pool(probs, log_probs, weights, row_known),
+            log_probs=_pool(probs, log_probs, pooling, row_known),
             gate=gate.masked_fill(~row_known, 0.0),
             weights=weights,
             confidence=opinions.confidence,

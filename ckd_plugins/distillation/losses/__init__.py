@@ -8,6 +8,7 @@ from ckd_plugins.distillation.losses.js import JensenShannon
 from ckd_plugins.distillation.losses.kl import KLDivergence
 from ckd_plugins.distillation.losses.listwise import ListMLE
 from ckd_plugins.distillation.losses.mse import StandardizedMSE
+from ckd_plugins.distillation.losses.pairwise import Pairwise
 from ckd_plugins.distillation.losses.reverse_kl import ReverseKL
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "KLDivergence",
     "ListMLE",
     "Loss",
+    "Pairwise",
     "ReverseKL",
     "SoftCrossEntropy",
     "StandardizedMSE",

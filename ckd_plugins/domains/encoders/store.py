@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ckd_plugins._whole import whole
 from ckd_plugins.errors import DataError
 
 __all__ = ["VectorStore", "save_whole", "text_keys"]
@@ -75,22 +75,16 @@ class VectorStore:
 
 
 def save_whole(tensors: Mapping[str, npt.NDArray[np.generic]], path: Path) -> None:
-    """Write a safetensors file beside and rename it: another process sees the whole file or none.
+    """Write a safetensors file: another process sees the whole of it or none.
 
     Raises:
         DataError: the folder cannot be written.
     """
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-            temporary = Path(part.name)
-        save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, temporary)
-        temporary.replace(path)
+        with whole(path) as beside:
+            save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, beside)
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"item vectors cannot be written to {path.parent} ({error}); free space there, or set another ckd.cache_dir"
         ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 
 from ckd_plugins.errors import DataError, EnvironmentProblem
+from ckd_plugins.host.unpickling import read_object
 
 __all__ = ["beside", "read_table"]
 
@@ -101,7 +102,7 @@ def _safetensors(path: Path) -> Mapping[str, Any]:
 
 
 def _torch(path: Path) -> Mapping[str, Any]:
-    found = torch.load(path, map_location="cpu", weights_only=True)
+    found = read_object(path)
     named = found if isinstance(found, dict) else {"": found}
     if not all(isinstance(value, torch.Tensor) for value in named.values()):
         raise ValueError(f"it holds {type(found).__name__} and must hold a tensor or a dict of tensors")

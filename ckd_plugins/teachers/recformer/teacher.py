@@ -62,7 +62,7 @@ class Recformer(NetworkTeacher):
     """The same by its name on the Hugging Face hub, which transformers downloads."""
     checkpoint: str | None = None
     """A pre-trained Recformer to start from: the published ``recformer_pretrain_ckpt.bin`` or
-    ``recformer_seqrec_ckpt.bin``, or a folder that ``save`` wrote. It needs the backbone's tokenizer only."""
+    ``recformer_seqrec_ckpt.bin``. It needs the backbone's tokenizer only."""
     n_layers: int | None = 2
     """How many of the backbone's layers are used, the first ones; ``None`` for all. A checkpoint says it itself."""
     attention_window: int | None = None

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ckd_plugins._version import __version__
+from ckd_plugins._whole import whole
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.teachers.history import History
 from ckd_plugins.training.run import write_json
@@ -85,9 +86,8 @@ def add_results(folder: Path, results: Mapping[str, Mapping[str, float] | None])
 
 def _write(folder: Path, card: Mapping[str, Any]) -> None:
     text = json.loads(json.dumps(card, default=str))
-    partial = folder / "README.md.part"
-    partial.write_text(readme(text), encoding="utf-8")
-    partial.replace(folder / "README.md")
+    with whole(folder / "README.md") as beside:
+        beside.write_text(readme(text), encoding="utf-8")
     write_json(folder / CARD, text)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ckd_plugins.config import CkdConfig, TeacherComponent
 from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.registry import Registry
-from ckd_plugins.training.teacher_files import check_files, reads_text
+from ckd_plugins.training.teacher_files import check_files, needs_encoder, reads_text
 from ckd_plugins.training.teaching.plan import HOST
 from ckd_plugins.training.teaching.source import find_source
 
@@ -55,7 +55,7 @@ def check_teachers(
         DataError: a teacher reads texts and the dataset has none, or a file that an option names is not there.
         TeacherError: the folder that a teacher comes from holds none.
     """
-    needs_text = False
+    encodes = False
     for component in config.teachers if teachers is None else teachers:
         spec = registry.get("teacher", component.name)
         source = find_source(component)
@@ -63,11 +63,11 @@ def check_teachers(
         component.check(registry, "teacher", host=HOST)
         check_files(spec.load(), component.options, f"teacher {component.label or component.name!r}")
         if reads_text(spec, component.options) and not (source is not None and source.finetuned):
-            needs_text = True
+            encodes = encodes or needs_encoder(spec, component.options)
             if not texts:
                 raise DataError(
                     f"teacher {component.name!r} reads item texts and dataset {dataset!r} has none of the columns "
                     f"{', '.join(config.text.fields)} in its .item file; name its text columns in ckd.text.fields"
                 )
-    if needs_text:
+    if encodes:
         config.text.encoder.check(registry, "text_encoder")

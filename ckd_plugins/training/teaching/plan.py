@@ -18,7 +18,7 @@ from ckd_plugins.errors import ConfigError
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
-from ckd_plugins.training.teacher_files import by_content, reads_text
+from ckd_plugins.training.teacher_files import by_content, needs_encoder, reads_text
 from ckd_plugins.training.teaching.pretraining import domain_hash
 from ckd_plugins.training.teaching.source import HOST, Source, find_source
 from ckd_plugins.training.texts import ReportingEncoder
@@ -60,12 +60,18 @@ class Plan:
 
     @property
     def text(self) -> str:
-        """Text encoder and texts that it reads, ``""`` for none; of a fine-tuned one from a folder, what it read."""
+        """Text encoder and texts that it reads; of a fine-tuned one from a folder, what it read.
+
+        Texts tell the catalogue as well, which no teacher knows more of than it had in fine-tuning. Of one that reads
+        none it stands alone.
+        """
         if self.source is not None and self.source.finetuned:
             return str(self.source.made_from.get("text", ""))
-        if self.encoder is None:
-            return ""
-        return self.encoder.identity if self.material is None else f"{self.encoder.identity} {self.material.text_hash}"
+        parts = [] if self.encoder is None else [self.encoder.identity]
+        if self.material is not None:
+            texts = reads_text(self.spec, self.component.options)
+            parts.append(self.material.text_hash if texts else f"items {self.material.items_hash}")
+        return " ".join(parts)
 
     @cached_property
     def made_from(self) -> dict[str, Any]:
@@ -112,7 +118,7 @@ def make_plan(
     if source is not None:
         component, pretraining = source.completed(component), ()
     encoder, trained = None, source is None or not source.finetuned
-    if trained and reads_text(registry.get("teacher", component.name), component.options):
+    if trained and needs_encoder(registry.get("teacher", component.name), component.options):
         encoder = ReportingEncoder(config.text.encoder.build(registry, "text_encoder"), reporter)
     if source is not None:
         before = source.card.get("text_encoder")

@@ -47,8 +47,11 @@ class Source:
 
     @cached_property
     def content(self) -> str:
-        """Digest of what makes the teacher; where the folder lies and what its card says do not count."""
-        return content_digest(self.folder, keep=lambda file: file.name not in NOT_WEIGHTS)
+        """Digest of what makes the teacher; where the folder lies and what its card says do not count.
+
+        Nor do names with a dot in front: half-written files, and what systems leave in folders.
+        """
+        return content_digest(self.folder, keep=lambda file: file.name[0] != "." and file.name not in NOT_WEIGHTS)
 
     def completed(self, component: TeacherComponent) -> TeacherComponent:
         """The component with the folder's options below those given.

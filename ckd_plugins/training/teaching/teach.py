@@ -46,17 +46,18 @@ class Taught:
 
 
 def teach(
-    component: TeacherComponent,
+    components: Sequence[TeacherComponent],
     material: Material,
     pretraining: Sequence[Domain],
     config: CkdConfig,
     registry: Registry,
     reporter: Reporter,
     seed: int,
-) -> Taught:
-    """Pre-train, fine-tune and cache one teacher, or find it in the cache, or in the folder that the config names.
+) -> list[Taught]:
+    """Pre-train, fine-tune and cache teachers, or find them in the cache, or in the folders that the config names.
 
-    The teacher's folder is named by everything that decides its weights: options, data, split, texts and their
+    All are planned before the first is trained, so that a folder that does not fit is told at once. A teacher's folder
+    is named by everything that decides its weights: options, data, split, texts and their
     encoder, pre-training domains, seed and this package's version; its knowledge is a store beside it, checked against
     the same on opening. A teacher that comes from a folder is not pre-trained again.
 
@@ -64,12 +65,18 @@ def teach(
         DataError, TeacherError, SignalError: the teacher cannot learn the data, or its store is damaged, or the folder
             holds a teacher that was fine-tuned on other data.
     """
-    plan = make_plan(component, material, pretraining, config, registry, reporter, seed)
+    plans = [make_plan(one, material, pretraining, config, registry, reporter, seed) for one in components]
+    for plan in plans:
+        _check_source(plan, material)
+    return [_taught(plan, material, config, reporter) for plan in plans]
+
+
+def _taught(plan: Plan, material: Material, config: CkdConfig, reporter: Reporter) -> Taught:
     used = plan.source if plan.source is not None and plan.source.finetuned else None
-    stem = f"{component.name}-{material.domain.name}-{plan.identity if used is None else used.content}"
+    stem = f"{plan.component.name}-{material.domain.name}-{plan.identity if used is None else used.content}"
     folder = config.cache_dir / "teachers" / stem
     with alone(config.cache_dir / "locks" / f"{stem}.lock", plan.label, reporter):
-        made = _cached(plan, folder, reporter) if used is None else _ready(plan, used, material)
+        made = _cached(plan, folder, reporter) if used is None else _ready(plan, used)
         seconds = dict(made.seconds)
         store = open_store(plan, made.teacher, material, stem, reporter, seconds)
     signal = store.bind(made.teacher.keys(material.instances), material.tokens, outside=made.teacher.outside)
@@ -87,12 +94,15 @@ def _cached(plan: Plan, folder: Path, reporter: Reporter) -> Made:
     return Made(teacher, folder)
 
 
-def _ready(plan: Plan, source: Source, material: Material) -> Made:
-    """The fine-tuned teacher of a folder, used as it is.
+def _check_source(plan: Plan, material: Material) -> None:
+    """Whether a folder's teacher, if it is fine-tuned, can be used as it is.
 
     Raises:
         TeacherError: it was fine-tuned on other data, or on what nobody knows.
     """
+    source = plan.source
+    if source is None or not source.finetuned:
+        return
     where = f"teacher {plan.label!r}: {str(source.folder)!r}"
     if not source.card:
         raise TeacherError(
@@ -106,7 +116,18 @@ def _ready(plan: Plan, source: Source, material: Material) -> Made:
             f"{where} is fine-tuned on other data ({domain}): {difference}; fine-tune it on this dataset and split, or "
             f"give its pre-trained folder"
         )
+
+
+def _ready(plan: Plan, source: Source) -> Made:
+    """The fine-tuned teacher of a folder.
+
+    Raises:
+        TeacherError: its weights are others than its card tells of.
+    """
     teacher = plan.spec.load().load(source.folder)
     if teacher.digest != source.card["digest"]:
-        raise TeacherError(f"{where}: the weights are not those that its card.json tells of; train it again")
+        raise TeacherError(
+            f"teacher {plan.label!r}: {str(source.folder)!r}: the weights are not those that its card.json tells of; "
+            f"train it again"
+        )
     return Made(teacher, source.folder)

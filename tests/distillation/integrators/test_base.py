@@ -5,22 +5,36 @@ import pytest
 import torch
 
 from ckd_plugins.distillation.integrators import (
+    Best,
     Confidence,
     ConfidenceConsistency,
     Consistency,
+    Entropy,
     FixedIntegrator,
+    Learned,
     UniformIntegrator,
 )
 from ckd_plugins.distillation.losses import KLDivergence
+
+
+def bound(integrator, teachers=3):
+    """A learned gate that is no longer even, whatever the dtype of what it is shown."""
+    integrator.bind([f"t{k}" for k in range(teachers)])
+    torch.nn.init.constant_(integrator.outer, 0.7)
+    return integrator
+
 
 ALL = {
     "confidence_consistency": ConfidenceConsistency,
     "confidence": Confidence,
     "consistency": Consistency,
+    "entropy": Entropy,
+    "best": Best,
+    "learned": lambda: bound(Learned(hidden=4)),
     "uniform": UniformIntegrator,
     "fixed": lambda: FixedIntegrator(weights=[1.0, 2.0, 3.0]),
 }
-SYMMETRIC = [name for name in ALL if name != "fixed"]
+SYMMETRIC = [name for name in ALL if name not in ("fixed", "learned")]
 
 
 @pytest.fixture(params=ALL)
@@ -53,7 +67,7 @@ def test_the_target_is_the_weighted_mean_of_the_teachers(integrator, reference):
     torch.testing.assert_close(result.consistency, torch.from_numpy(consistency))
     for b in range(7):
         if known[:, b].any():
-            wanted = sum(float(result.weights[k, b]) * p[k][b] for k in range(3))
+            wanted = sum(float(result.weights[k, b].detach()) * p[k][b] for k in range(3))
             np.testing.assert_allclose(result.log_probs[b].exp().numpy(), wanted, atol=1e-14)
 
 
@@ -115,7 +129,7 @@ def test_a_constant_added_to_a_teachers_scores_changes_nothing(integrator):
     same(integrator(logits, known, target, mask), integrator(logits + shift, known, target, mask))
 
 
-@pytest.mark.parametrize("name", ["uniform", "confidence"])
+@pytest.mark.parametrize("name", ["uniform", "confidence", "entropy", "best"])
 def test_a_teacher_given_twice_counts_twice_where_scores_are_its_own(name):
     """Guards against hidden interaction: doubling both of two teachers must not move the target."""
     logits, known, target, _ = batch()

@@ -9,6 +9,7 @@ from ckd_plugins.distillation.losses import (
     JensenShannon,
     KLDivergence,
     ListMLE,
+    Pairwise,
     ReverseKL,
     SoftCrossEntropy,
     StandardizedMSE,
@@ -23,6 +24,7 @@ ALL = {
     "mse": StandardizedMSE,
     "cross_entropy": SoftCrossEntropy,
     "listwise": lambda: ListMLE(top=3),
+    "pairwise": lambda: Pairwise(top=3),
 }
 TEMPERED = {"kl": KLDivergence, "reverse_kl": ReverseKL, "js": JensenShannon, "cross_entropy": SoftCrossEntropy}
 
@@ -156,8 +158,8 @@ def test_the_temperature_scales_scores_and_gradient(name, batch):
     torch.testing.assert_close(total(warm(student, target, mask)), 16 * total(plain(student / 4, target, mask)))
 
 
-@pytest.mark.parametrize("name", [*TEMPERED, "listwise"])
+@pytest.mark.parametrize("name", [*TEMPERED, "listwise", "pairwise"])
 def test_the_temperature_must_be_positive(name):
     """Guards against a division by 0 that shows up as NaN many steps later."""
     with pytest.raises(ConfigError, match=f"loss {name}: tau must be above 0"):
-        (TEMPERED | {"listwise": ListMLE})[name](tau=0.0)
+        (TEMPERED | {"listwise": ListMLE, "pairwise": Pairwise})[name](tau=0.0)

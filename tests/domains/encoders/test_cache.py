@@ -47,7 +47,7 @@ def test_only_texts_that_are_new_are_encoded(tmp_path: Path) -> None:
     changed, _ = encode_domain(domain("c", y="three", x="one"), encoder, tmp_path)
     assert encoder.given[2:] == ["three"]
     assert changed.tolist() == [[5, ord("t")], [3, ord("o")]]
-    assert not list(tmp_path.rglob("*.part"))
+    assert not list(tmp_path.rglob(".*"))
 
 
 def test_another_encoder_has_vectors_of_its_own(tmp_path: Path) -> None:

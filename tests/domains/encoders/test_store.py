@@ -52,7 +52,7 @@ def test_a_damaged_shard_goes_and_the_others_stay(store: VectorStore, damage: st
 
 def test_what_a_killed_writer_left_is_not_read(store: VectorStore) -> None:
     """Half a file under its final name would be taken for a shard."""
-    (store.folder / "tmpx.part").write_bytes(b"half")
+    (store.folder / ".x.safetensors.1-1").write_bytes(b"half")
     assert store.read(text_keys(TEXTS))[1].all()
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ckd_plugins.domains import Domain, Instances
-from ckd_plugins.errors import ConfigError, DataError, TeacherError
+from ckd_plugins.errors import CheckpointError, ConfigError, DataError, TeacherError
 from ckd_plugins.teachers import Recformer
 from ckd_plugins.teachers.history import Epoch
 from ckd_plugins.teachers.ranking import ndcg, target_ranks
@@ -163,20 +163,27 @@ def test_published_ways_of_masking_are_others(bert: str, domain: Domain, options
 
 
 def test_a_pre_trained_teacher_is_saved_and_goes_on(bert: str, domain: Domain, tmp_path: Path) -> None:
-    """Pre-training is the expensive part; it must survive, also as another teacher's checkpoint."""
+    """Pre-training is the expensive part; it must survive."""
     teacher = make(bert, pretrain_epochs=2, finetune_epochs=0, second_stage=0)
     teacher.pretrain([domain])
     teacher.save(tmp_path)
-    loaded, started = (
-        Recformer.load(tmp_path, backbone=bert),
-        make(bert, checkpoint=str(tmp_path), finetune_epochs=0, second_stage=0),
-    )
+    loaded = Recformer.load(tmp_path, backbone=bert)
     assert loaded.digest == teacher.digest
-    for one in (teacher, loaded, started):
+    for one in (teacher, loaded):
         one.finetune(domain)
     instances = domain.test_instances()
-    for one in (loaded, started):
-        np.testing.assert_array_equal(one.encode(instances), teacher.encode(instances))
+    np.testing.assert_array_equal(loaded.encode(instances), teacher.encode(instances))
+
+
+def test_two_beginnings_are_refused(bert: str, domain: Domain, tmp_path: Path) -> None:
+    """One of them would be passed over in silence. A folder as a checkpoint would hide what it was pre-trained on."""
+    teacher = make(bert, pretrain_epochs=1)
+    teacher.pretrain([domain])
+    teacher.save(tmp_path)
+    with pytest.raises(TeacherError, match="holds weights to start from, and so does the option checkpoint"):
+        Recformer.load(tmp_path, backbone=bert, checkpoint="recformer_seqrec_ckpt.bin")
+    with pytest.raises(CheckpointError, match=r"is a folder, .* named by 'from'"):
+        make(bert, checkpoint=str(tmp_path)).finetune(domain)
 
 
 def test_another_tokenizer_than_that_of_pre_training_is_refused(

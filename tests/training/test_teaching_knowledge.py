@@ -1,0 +1,102 @@
+"""What a teacher said, stored: the right rows and items, and asked again where it was damaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ckd_plugins.errors import SignalError
+from ckd_plugins.signals.store import Store
+
+from .conftest import Recorder
+from .fakes import LastItem, Teach, vectors
+
+
+def test_scores_are_the_teachers(ask: Teach, prepare: Any) -> None:
+    """Rows, items or padding off by one would teach noise with the same loss curve."""
+    taught, at = ask("last"), prepare("SASRec").material.instances
+    rows = torch.arange(0, len(at), 11)
+    table = torch.from_numpy(vectors(at.items))
+    expected = table[at.flat[at.stop[rows] - 1].astype(np.int64)] @ table.T
+    items = torch.arange(1, len(at.items) + 1)
+    assert taught.signal.known(rows).all()
+    assert taught.signal.temperature == 0.5
+    torch.testing.assert_close(taught.signal.scores(rows, items), expected, rtol=2e-3, atol=2e-2)
+    assert not taught.signal.known_items(torch.tensor([0])).any()
+
+
+def test_items_that_a_teacher_does_not_know_are_masked(ask: Teach, prepare: Any) -> None:
+    """They would be taught as items that score 0, and the others under their neighbours' numbers."""
+    whole, part, at = ask("last").signal, ask("partial").signal, prepare("SASRec").material.instances
+    rows, items = torch.arange(0, len(at), 11), torch.arange(1, len(at.items) + 1)
+    known = torch.arange(len(items)) % 3 != 0
+    assert torch.equal(part.known_items(items), known)
+    assert torch.equal(part.scores(rows, items)[:, known], whole.scores(rows, items)[:, known])
+
+
+def test_a_teacher_says_what_holds_outside_its_lists(ask: Teach) -> None:
+    """Its option would do nothing."""
+    signal = ask("lister").signal
+    assert signal.known_items(torch.tensor([4, 5, 6, 8]), torch.tensor([3])).tolist() == [[False, True, False, True]]
+
+
+def test_another_family_asks_for_its_own_rows_only(ask: Teach) -> None:
+    """Fine-tuning again for each student would triple the cost of a study."""
+    sequential, users = ask("last"), ask("last", "MultiVAE")
+    assert users.folder == sequential.folder
+    assert users.store != sequential.store
+    assert set(users.seconds) == {"cache"}
+    assert LastItem.calls["finetune"] == 1
+
+
+def damage(store: Path) -> None:
+    path = max(store.glob("*.npy"), key=lambda p: p.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 255
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize(
+    "how", [damage, lambda s: (s / "manifest.json").write_text("{"), lambda s: (s / "items.json").unlink()]
+)
+def test_a_damaged_store_is_asked_again(ask: Teach, recorder: Recorder, how: Callable[[Path], Any]) -> None:
+    """A full disk or a half copy must not end in wrong scores, nor in an error that only deleting mends."""
+    first = ask("last")
+    rows, items = torch.arange(50), torch.arange(1, 40)
+    expected = first.signal.scores(rows, items)
+    how(first.store)
+    second = ask("last")
+    assert set(second.seconds) == {"cache"}
+    assert LastItem.calls["finetune"] == 1
+    assert torch.equal(second.signal.scores(rows, items), expected)
+    assert any("asking the teacher again" in line for line in recorder.lines)
+    Store.open(second.store, verify=True)
+
+
+def test_a_store_of_other_weights_is_asked_again(ask: Teach, recorder: Recorder) -> None:
+    """A teacher that somebody replaced in the cache must not be answered for by its predecessor."""
+    first = ask("last")
+    (first.folder / "config.json").write_text(json.dumps({"shade": 9, "seed": 0}))
+    second = ask("last")
+    assert set(second.seconds) == {"cache"}
+    assert any("weights_hash" in line for line in recorder.lines)
+
+
+def test_an_interrupted_cache_is_no_store(ask: Teach, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Rows that were never asked about would read as zeros."""
+    with monkeypatch.context() as patch:
+        patch.setattr(LastItem, "encode", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ask("last")
+    for folder in (tmp_path / "cache" / "signals").glob("[!.]*"):
+        with pytest.raises(SignalError):
+            Store.open(folder)
+    taught = ask("last")
+    assert set(taught.seconds) == {"cache"}
+    assert taught.signal.known(torch.arange(50)).all()
