@@ -96,6 +96,19 @@ def test_gradient_norms_are_measured_in_every_family(run: Run, model: str) -> No
         assert weighted == pytest.approx(factor * plain, rel=0.2)  # means of products
 
 
+def test_an_integrator_that_learns_can_be_balanced(run: Run) -> None:
+    """Its own objective comes in the same number as the distillation's: the gate must learn as without a balance."""
+    pace = {"difficulty": None, "teachers": {"schedule": "steps", "epochs": 1}}
+    found = []
+    for balance in ("fixed", "gradient_norm", "uncertainty"):
+        section = {"balance": balance, "integrator": "learned", "curriculum": pace}
+        found.append(of(run("SASRec", TEACHERS, ckd=section, epochs=4, learning_rate=0.01), "weight/unisrec"))
+    assert found[0][0] == 1
+    assert found[0][3] < found[0][1] - 0.03
+    assert found[1] == pytest.approx(found[0], abs=0.01)
+    assert found[2] == pytest.approx(found[0], abs=0.01)
+
+
 @pytest.mark.parametrize("targets", ["once", "batch"])
 def test_variances_are_learned_and_never_saved(run: Run, targets: str) -> None:
     """A checkpoint with another entry, in weights or optimizer, is none that stock RecBole loads."""
