@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from ckd_plugins.hookspecs import hookimpl
     from ckd_plugins.registry import get_registry
     from ckd_plugins.specs import (
+        BalanceSpec,
         CandidatesSpec,
         CommandSpec,
         DifficultySpec,
         ImporterSpec,
         IntegratorSpec,
         LossSpec,
+        RampSpec,
         ScheduleSpec,
         StudentSpec,
         TeacherSpec,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from ckd_plugins.training import distill, register_students
 
 __all__ = [
+    "BalanceSpec",
     "CandidatesSpec",
     "CheckpointError",
     "CkdError",
@@ -53,6 +56,7 @@ __all__ = [
     "IntegratorSpec",
     "LossSpec",
     "PluginError",
+    "RampSpec",
     "ScheduleSpec",
     "SignalError",
     "StudentError",

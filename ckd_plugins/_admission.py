@@ -25,6 +25,8 @@ REGISTRATIONS: dict[str, tuple[str, type[specs.Spec]]] = {
     "ckd_register_losses": ("loss", specs.LossSpec),
     "ckd_register_integrators": ("integrator", specs.IntegratorSpec),
     "ckd_register_candidates": ("candidates", specs.CandidatesSpec),
+    "ckd_register_balances": ("balance", specs.BalanceSpec),
+    "ckd_register_ramps": ("ramp", specs.RampSpec),
     "ckd_register_difficulties": ("difficulty", specs.DifficultySpec),
     "ckd_register_schedules": ("schedule", specs.ScheduleSpec),
     "ckd_register_importers": ("importer", specs.ImporterSpec),

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ckd_plugins._component import Component, Lookup, Name, Section
 from ckd_plugins._config_errors import config_error
 from ckd_plugins._config_files import SECTION, overlay, parse_value, read_yaml, split
+from ckd_plugins._scheduled import NotNegative, Number, Positive, Scheduled
 from ckd_plugins._teacher_component import TeacherComponent, labelled
 
 __all__ = [
@@ -24,10 +25,12 @@ __all__ = [
     "Component",
     "Curriculum",
     "Lookup",
+    "Scheduled",
     "Signals",
     "Speed",
     "Targets",
     "TeacherComponent",
+    "TeacherOrder",
     "Text",
     "default_cache_dir",
     "json_schema",
@@ -35,25 +38,43 @@ __all__ = [
     "parse_value",
 ]
 
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
-class Curriculum(Section):
-    """Which training rows are drawn when."""
+class TeacherOrder(Section):
+    """Which teachers are listened to when."""
 
-    difficulty: dict[Name, Annotated[Number, Field(gt=0)]] = Field(
-        default={"length": 0.5, "popularity": 0.5}, min_length=1
+    by: Literal["divergence", "listed"] = "divergence"
+    """Who comes next: who is nearest to what the student holds by then, or who is listed next."""
+    schedule: Component = Component(name="linear")
+    """How the share of teachers grows with progress; one is the least."""
+    epochs: Annotated[int, Field(strict=True, ge=1)] = 5
+    """After how many epochs all teachers are listened to."""
+
+
+class Curriculum(Section):
+    """Which training rows are drawn when, and which teachers are listened to."""
+
+    difficulty: Annotated[dict[Name, Annotated[Number, Field(gt=0)]], Field(min_length=1)] | None = Field(
+        default={"length": 0.5, "popularity": 0.5}
     )
-    """Measures of difficulty and their weights; a name or a list of names means equal weights."""
+    """Measures of difficulty and their weights; a name or a list of names means equal weights, ``null`` all rows
+    always."""
     direction: Literal["easy_first", "hard_first"] = "easy_first"
     """Whether training starts with the easy rows or with the hard ones."""
     schedule: Component = Component(name="root")
     """How the share of rows in use grows with progress."""
     epochs: Annotated[int, Field(strict=True, ge=1)] = 5
     """After how many epochs every row is in use. A number, not a share: training ends by early stopping."""
+    teachers: TeacherOrder | None = None
+    """Let teachers join one after the other; ``true`` means the defaults, ``null`` or ``false`` means all always."""
 
-    @field_validator("difficulty", mode="before", json_schema_input_type=str | list[str] | dict[str, float])
+    @field_validator("teachers", mode="before", json_schema_input_type=TeacherOrder | bool | None)
+    @classmethod
+    def _switch(cls, given: Any) -> Any:
+        return ({} if given else None) if isinstance(given, bool) else given
+
+    @field_validator("difficulty", mode="before", json_schema_input_type=str | list[str] | dict[str, float] | None)
     @classmethod
     def _equal_weights(cls, given: Any) -> Any:
         names = [given] if isinstance(given, str) else given
@@ -150,10 +171,13 @@ class CkdConfig(Section):
     """How far the student is from the target."""
     targets: Targets = Targets()
     """When and over what the teachers are integrated."""
-    weight: Annotated[Number, Field(ge=0)] = 1.0
-    """Weight (lambda) of the distillation loss beside the student's own; 0 is bit for bit the plain run."""
-    temperature: Annotated[Number, Field(gt=0)] = 1.0
-    """Softmax temperature (tau) of the student's scores."""
+    weight: NotNegative = 1.0
+    """Weight (lambda) of the distillation loss beside the student's own; 0 is bit for bit the plain run. A number, or
+    a schedule over epochs."""
+    balance: Component = Component(name="fixed")
+    """What the weight is a weight of: how the student's own loss and the distillation share a step."""
+    temperature: Positive = 1.0
+    """Softmax temperature (tau) of the student's scores. A number, or a schedule over epochs."""
     curriculum: Curriculum | None = None
     """Draw rows by difficulty; ``true`` means the defaults, ``null`` or ``false`` means all rows always."""
     pretrain_domains: tuple[Name, ...] = ()

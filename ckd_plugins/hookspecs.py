@@ -91,6 +91,32 @@ def ckd_register_candidates() -> Iterable[specs.CandidatesSpec]:
 
 
 @hookspec
+def ckd_register_balances() -> Iterable[specs.BalanceSpec]:
+    """Ways for the student's own loss and the distillation to share a step. Fires once, at start-up.
+
+    Example:
+        >>> from ckd_plugins import BalanceSpec, hookimpl
+        >>> @hookimpl
+        ... def ckd_register_balances():
+        ...     yield BalanceSpec(name="dwa", factory="my_package.balance:DynamicWeightAverage")
+    """
+    raise AssertionError
+
+
+@hookspec
+def ckd_register_ramps() -> Iterable[specs.RampSpec]:
+    """Ways for a weight or a temperature to change over the epochs. Fires once, at start-up.
+
+    Example:
+        >>> from ckd_plugins import RampSpec, hookimpl
+        >>> @hookimpl
+        ... def ckd_register_ramps():
+        ...     yield RampSpec(name="sigmoid", factory="my_package.ramps:Sigmoid")
+    """
+    raise AssertionError
+
+
+@hookspec
 def ckd_register_difficulties() -> Iterable[specs.DifficultySpec]:
     """Measures of how hard a training instance is. Fires once, at start-up.
 

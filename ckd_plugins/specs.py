@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 __all__ = [
+    "BalanceSpec",
     "CandidatesSpec",
     "CommandSpec",
     "DifficultySpec",
@@ -21,6 +22,7 @@ __all__ = [
     "ImporterSpec",
     "IntegratorSpec",
     "LossSpec",
+    "RampSpec",
     "Ref",
     "ScheduleSpec",
     "Spec",
@@ -142,6 +144,22 @@ class CandidatesSpec(Spec):
     """Chooses the items that scores are compared on.
 
     ``factory(**options)`` returns a :class:`ckd_plugins.distillation.CandidateSource`.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceSpec(Spec):
+    """How the student's own loss and the distillation share a step.
+
+    ``factory(**options)`` returns a :class:`ckd_plugins.distillation.Balance`.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class RampSpec(Spec):
+    """How a number that changes over epochs goes from one value to another.
+
+    ``factory(**options)`` returns ``share of the epochs that are over, in [0, 1] -> share of the way``.
     """
 
 

@@ -44,7 +44,8 @@ FILLED_BY_HOST = {
 
 API = ("ckd_plugins", *(f"ckd_plugins.{room}" for room in (
     "specs", "hookspecs", "registry", "config", "errors", "domains", "teachers", "signals", "students", "distillation",
-    "distillation.candidates", "distillation.integrators", "distillation.losses", "curriculum",
+    "distillation.candidates", "distillation.integrators", "distillation.losses", "distillation.balances",
+    "distillation.ramps", "curriculum",
     "curriculum.difficulty", "curriculum.schedules", "training", "testing",
 )))  # fmt: skip
 """Modules whose ``__all__`` is the public surface."""
@@ -77,15 +78,21 @@ def stale() -> list[Path]:
 
 
 _COMPONENTS = ("Component", "TeacherComponent")
+_PLACES = {"TeacherOrder": "curriculum.teachers"}
+"""Where a section stands, if not under its own name."""
+
+
+def _place(section: str) -> str:
+    return _PLACES.get(section, section.lower())
 
 
 def settings(_: str = "") -> str:
     """Every setting of the ``ckd`` section, from the JSON schema of the pydantic models."""
     schema = json_schema()
-    sections = {"": schema["properties"]["ckd"], **{f"{k.lower()}.": v for k, v in schema["$defs"].items()}}
+    sections = {"": schema["properties"]["ckd"], **{f"{_place(k)}.": v for k, v in schema["$defs"].items()}}
     out: list[str] = []
     for prefix, section in sections.items():
-        if not section.get("properties") or prefix == "component.":
+        if not section.get("properties") or prefix in ("component.", "scheduled."):
             continue
         out += [f"### `ckd{'.' + prefix[:-1] if prefix else ''}`", "", _sentence(section.get("description", "")), ""]
         rows = []
@@ -100,7 +107,9 @@ def settings(_: str = "") -> str:
 def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in field:
         name = field["$ref"].rsplit("/", 1)[-1]
-        return "[component](#components)" if name in _COMPONENTS else f"[section](#ckd{name.lower()})"
+        if name == "Scheduled":
+            return "[schedule](concepts/distillation.md#schedules)"
+        return "[component](#components)" if name in _COMPONENTS else f"[section](#ckd{_place(name).replace('.', '')})"
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_type(part, schema) for part in field["anyOf"]))
     if "allOf" in field:

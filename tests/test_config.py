@@ -21,8 +21,8 @@ from ckd_plugins.config import (
 )
 
 KNOWN = (
-    "teachers, candidates, integrator, loss, targets, weight, temperature, curriculum, pretrain_domains, text, "
-    "signals, run_dir, cache_dir, speed"
+    "teachers, candidates, integrator, loss, targets, weight, balance, temperature, curriculum, pretrain_domains, "
+    "text, signals, run_dir, cache_dir, speed"
 )
 
 
@@ -34,7 +34,7 @@ KNOWN = (
         (
             {"curriculum": {"epoch": 1}},
             "unknown setting 'ckd.curriculum.epoch'; did you mean 'epochs'? "
-            "(known: difficulty, direction, schedule, epochs)",
+            "(known: difficulty, direction, schedule, epochs, teachers)",
         ),
         (
             {"text": {"encodr": "x"}},
@@ -100,6 +100,7 @@ def test_defaults_are_the_documented_ones():
         "loss": "kl",
         "targets": {"when": "auto", "top": 100, "over": None},
         "weight": 1.0,
+        "balance": "fixed",
         "temperature": 1.0,
         "curriculum": None,
         "pretrain_domains": [],
@@ -114,6 +115,7 @@ def test_defaults_are_the_documented_ones():
         "direction": "easy_first",
         "schedule": "root",
         "epochs": 5,
+        "teachers": None,
     }
 
 

@@ -30,6 +30,8 @@ def test_the_hooks_are_the_promised_ones():
         "ckd_register_losses",
         "ckd_register_integrators",
         "ckd_register_candidates",
+        "ckd_register_balances",
+        "ckd_register_ramps",
         "ckd_register_difficulties",
         "ckd_register_schedules",
         "ckd_register_importers",

@@ -1,13 +1,19 @@
-"""The candidate sources, integrators and losses that come with the package."""
+"""The candidate sources, integrators, losses, balances and ramps that come with the package."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ckd_plugins.hookspecs import hookimpl
-from ckd_plugins.specs import CandidatesSpec, IntegratorSpec, LossSpec
+from ckd_plugins.specs import BalanceSpec, CandidatesSpec, IntegratorSpec, LossSpec, RampSpec
 
-__all__ = ["ckd_register_candidates", "ckd_register_integrators", "ckd_register_losses"]
+__all__ = [
+    "ckd_register_balances",
+    "ckd_register_candidates",
+    "ckd_register_integrators",
+    "ckd_register_losses",
+    "ckd_register_ramps",
+]
 
 _ROOM = "ckd_plugins.distillation"
 
@@ -117,3 +123,32 @@ def ckd_register_losses() -> Iterator[LossSpec]:
         factory=f"{_ROOM}.losses.pairwise:Pairwise",
         summary="the order of pairs, as surely as the target has it (RankNet, BPR)",
     )
+
+
+@hookimpl
+def ckd_register_balances() -> Iterator[BalanceSpec]:
+    """Register ``fixed``, ``gradient_norm`` and ``uncertainty``."""
+    yield BalanceSpec(
+        name="fixed",
+        factory=f"{_ROOM}.balances.fixed:FixedBalance",
+        summary="the weight is the weight",
+    )
+    yield BalanceSpec(
+        name="gradient_norm",
+        factory=f"{_ROOM}.balances.gradient_norm:GradientNorm",
+        summary="the weight is the ratio of the two gradients' norms",
+    )
+    yield BalanceSpec(
+        name="uncertainty",
+        factory=f"{_ROOM}.balances.uncertainty:Uncertainty",
+        summary="each loss counts by a variance that is learned (Kendall 2018)",
+    )
+
+
+@hookimpl
+def ckd_register_ramps() -> Iterator[RampSpec]:
+    """Register ``linear``, ``cosine``, ``steps`` and ``hold``."""
+    yield RampSpec(name="linear", factory=f"{_ROOM}.ramps:Linear", summary="as far every epoch")
+    yield RampSpec(name="cosine", factory=f"{_ROOM}.ramps:Cosine", summary="slow at both ends")
+    yield RampSpec(name="steps", factory=f"{_ROOM}.ramps:Steps", summary="stages of equal duration")
+    yield RampSpec(name="hold", factory=f"{_ROOM}.ramps:Hold", summary="the first value, and then the last")

@@ -8,16 +8,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from ckd_plugins.distillation.candidates import Candidates, CandidateSource
 from ckd_plugins.distillation.integrators.base import Integrator
 from ckd_plugins.distillation.integrators.measures import normalize_gate
 from ckd_plugins.distillation.losses.base import Loss
-from ckd_plugins.distillation.output import ObjectiveOutput, check_weight, gated_output, with_own_loss
+from ckd_plugins.distillation.output import ObjectiveOutput, gated_output, with_own_loss
+from ckd_plugins.distillation.pacing import TeacherPace, divergences
 from ckd_plugins.distillation.reading import Reading, read_teachers
 from ckd_plugins.distillation.target import Target
+from ckd_plugins.distillation.weighing import Weighted
 from ckd_plugins.errors import ConfigError, StudentError
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ _CHUNK_ELEMENTS = 2**22
 """Teachers x rows x candidates at once when ``chunk_rows`` is not given: 16 MiB a temporary in float32."""
 
 
-class Objective(nn.Module):
+class Objective(Weighted):
     r"""What is added to the student's own loss.
 
     .. math:: \lambda \, \frac{1}{B} \sum_u \pi_u \, \ell_u
@@ -56,15 +58,13 @@ class Objective(nn.Module):
         candidates: a bound source.
         integrator: joins the teachers.
         loss: compares the student with the target.
-        weight: :math:`\lambda`, not negative. An attribute: a schedule may set it between batches. At 0 nothing is
-            drawn, read or computed.
+        weight: :math:`\lambda`, not negative; see :class:`~ckd_plugins.distillation.weighing.Weighted`.
         chunk_rows: rows worked at once; ``None`` chooses by size.
+        pace: lets teachers join one after the other; ``None`` listens to all.
 
     Raises:
         ConfigError: no teacher, two of one name, or a number out of range.
     """
-
-    weight: float
 
     def __init__(
         self,
@@ -75,8 +75,9 @@ class Objective(nn.Module):
         *,
         weight: float = 1.0,
         chunk_rows: int | None = None,
+        pace: TeacherPace | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(loss, weight)
         names = [signal.name for signal in signals]
         if not names:
             raise ConfigError("distillation needs at least one teacher; name one, or train the model plainly")
@@ -88,17 +89,24 @@ class Objective(nn.Module):
         self.signals = tuple(signals)
         self.candidates = candidates
         self.integrator = integrator
-        self.criterion = loss
-        self.weight = check_weight(weight)
         self.chunk_rows = chunk_rows
+        self.pace = pace
         integrator.bind(names)
         candidates.bind_teachers(signals)
         self._names = tuple(names)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell candidate source, integrator and loss which epoch begins."""
-        for part in (self.candidates, self.integrator, self.criterion):
+        """Tell candidate source, integrator and loss which epoch begins, and set what follows a schedule."""
+        super().set_epoch(epoch)
+        for part in (self.candidates, self.integrator):
             part.set_epoch(epoch)
+        if self.pace is not None:
+            self.pace.set_epoch(epoch)
+
+    def settings(self) -> dict[str, float]:
+        """What follows a schedule; with a pace, ``schedule/teachers`` as well: how many are listened to."""
+        joined = {} if self.pace is None else {"schedule/teachers": float(len(self.pace.joined))}
+        return {**super().settings(), **joined}
 
     def forward(self, rows: Tensor, targets: Tensor, read: Callable[[Candidates], Tensor]) -> ObjectiveOutput:
         """Work one batch.
@@ -130,10 +138,11 @@ class Objective(nn.Module):
         learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.integrator.parameters())
         # split, not slices: one node gathers the gradient of all chunks instead of summing full-sized ones.
         parts = torch.split(student, size)
+        active = self._listened_to(rows, chosen, parts[0])
         for number, scores in enumerate(parts):
             begin = number * size
             piece = slice(begin, begin + len(scores))
-            reading = read_teachers(self.signals, rows[piece], _cut(chosen, piece), scores.dtype)
+            reading = read_teachers(self.signals, rows[piece], _cut(chosen, piece), scores.dtype, active)
             target = self._integrate(reading, learns)
             if self.integrator.own_objective and learns:
                 own.append(self.integrator.own_loss(target, reading.target))
@@ -144,8 +153,20 @@ class Objective(nn.Module):
         all_known = torch.cat(known, dim=1)
         gate = normalize_gate(torch.cat([t.gate for t in targets]), all_known.any(dim=0))
         terms = {name: torch.cat([part[name] for part in per_row]) for name in per_row[0]}
-        output = gated_output(self._names, targets, all_known, gate, terms, self.weight)
+        output = gated_output(self._names, targets, all_known, gate, terms, self.scale)
         return with_own_loss(output, torch.cat(own).mean()) if own else output
+
+    def _listened_to(self, rows: Tensor, chosen: Candidates, scores: Tensor) -> list[bool] | None:
+        """Which teachers are asked; somebody joins, where there is a place, by the batch's first chunk."""
+        if self.pace is None:
+            return None
+        piece = slice(0, len(scores))
+
+        def measure() -> Tensor:
+            return divergences(read_teachers(self.signals, rows[piece], _cut(chosen, piece), scores.dtype), scores)
+
+        self.pace.admit(measure)
+        return self.pace.active
 
     def _integrate(self, reading: Reading, learns: bool) -> Target:
         with torch.set_grad_enabled(learns):

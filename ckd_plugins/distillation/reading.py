@@ -38,7 +38,13 @@ class Reading:
 
 
 @torch.no_grad()
-def read_teachers(signals: Sequence[Signal], rows: Tensor, chosen: Candidates, dtype: torch.dtype) -> Reading:
+def read_teachers(
+    signals: Sequence[Signal],
+    rows: Tensor,
+    chosen: Candidates,
+    dtype: torch.dtype,
+    active: Sequence[bool] | None = None,
+) -> Reading:
     """Ask each signal once.
 
     Args:
@@ -46,6 +52,7 @@ def read_teachers(signals: Sequence[Signal], rows: Tensor, chosen: Candidates, d
         rows: int64 ``[B]``.
         chosen: the candidates of these rows.
         dtype: of the student's scores; logits are float64 if it is, else float32.
+        active: which of them are asked at all, the others know nothing; ``None`` asks everybody.
     """
     items = chosen.items
     precise = torch.float64 if dtype == torch.float64 else torch.float32
@@ -53,6 +60,10 @@ def read_teachers(signals: Sequence[Signal], rows: Tensor, chosen: Candidates, d
     known = torch.empty(len(signals), len(rows), dtype=torch.bool, device=items.device)
     of_items: list[Tensor] = []
     for k, signal in enumerate(signals):
+        if active is not None and not active[k]:
+            known[k], logits[k] = False, 0.0
+            of_items.append(torch.ones(1, dtype=torch.bool, device=items.device))
+            continue
         known[k] = signal.known(rows)
         torch.div(signal.scores(rows, items).to(logits), signal.temperature, out=logits[k])
         if not bool(known[k].all()):

@@ -7,19 +7,20 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ckd_plugins.distillation.candidates import Candidates
 from ckd_plugins.distillation.losses.base import Loss
 from ckd_plugins.distillation.numerics import LOG_ZERO
-from ckd_plugins.distillation.output import ObjectiveOutput, check_weight, gated_output
+from ckd_plugins.distillation.output import ObjectiveOutput, gated_output
 from ckd_plugins.distillation.soft_targets import SoftBatch, SoftTargets
+from ckd_plugins.distillation.weighing import Weighted
 from ckd_plugins.errors import StudentError
 
 __all__ = ["SoftObjective"]
 
 
-class SoftObjective(nn.Module):
+class SoftObjective(Weighted):
     r"""What is added to the student's own loss, from soft targets.
 
     .. math:: \lambda \, \frac{1}{B} \sum_u \pi_u \, \ell_u
@@ -37,13 +38,11 @@ class SoftObjective(nn.Module):
         loss: compares the student with the target.
         n_items: number of item ids, padding included.
         over: what the student's softmax runs over.
-        weight: :math:`\lambda`, not negative. An attribute: a schedule may set it between batches.
+        weight: :math:`\lambda`, not negative; see :class:`~ckd_plugins.distillation.weighing.Weighted`.
 
     Raises:
         ConfigError: the weight is out of range.
     """
-
-    weight: float
 
     def __init__(
         self,
@@ -55,14 +54,9 @@ class SoftObjective(nn.Module):
         over: Literal["catalogue", "list"],
         weight: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.weight = check_weight(weight)
-        self.targets, self.criterion, self.over = targets, loss, over
+        super().__init__(loss, weight)
+        self.targets, self.over = targets, over
         self._names, self._n_items = tuple(names), n_items
-
-    def set_epoch(self, epoch: int) -> None:
-        """Tell the loss which epoch begins."""
-        self.criterion.set_epoch(epoch)
 
     def listed(self, rows: Tensor) -> tuple[SoftBatch, Tensor] | None:
         """Say what the student's own softmax over the catalogue may be given.
@@ -77,7 +71,7 @@ class SoftObjective(nn.Module):
         if self.weight == 0 or self.over != "catalogue" or not self.criterion.linear or not len(rows):
             return None
         batch = self.targets.at(rows)
-        return batch, batch.probs * (self.weight / len(rows) * batch.gate)[:, None]
+        return batch, batch.probs * (self.scale / len(rows) * batch.gate)[:, None]
 
     def taken(self, batch: SoftBatch, loss: Tensor) -> ObjectiveOutput:
         """Work a batch whose weighted cross-entropies, ``loss [B]``, are part of the student's own loss already.
@@ -86,7 +80,7 @@ class SoftObjective(nn.Module):
             An output whose loss is what is still to be added: a constant, for losses that are 0 for equal
             distributions.
         """
-        gate = batch.gate * (self.weight / len(loss))
+        gate = batch.gate * (self.scale / len(loss))
         cross_entropy = loss / gate.clamp_min(torch.finfo(gate.dtype).tiny)
         per_row = self.criterion.from_cross_entropy(cross_entropy, batch.entropy)
         found = self._output(batch, per_row)
@@ -116,4 +110,4 @@ class SoftObjective(nn.Module):
             return self._output(batch, self.criterion(student, replace(batch.target, log_probs=log_probs), mask))
 
     def _output(self, batch: SoftBatch, per_row: dict[str, Tensor]) -> ObjectiveOutput:
-        return gated_output(self._names, [batch.target], batch.known, batch.gate, per_row, self.weight)
+        return gated_output(self._names, [batch.target], batch.known, batch.gate, per_row, self.scale)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ from ckd_plugins.host.models import REFUSALS, reason
 from ckd_plugins.host.ranking import full_sort_is_own, pairs_within_memory, rank_by_pairs, rows_within_memory
 from ckd_plugins.host.speed.ranking import quick_ranking
 
-__all__ = ["EpochWatcher", "build_trainer", "close_trainer"]
+__all__ = ["EpochWatcher", "build_trainer", "close_trainer", "scalar_writer"]
 
 
 class EpochWatcher(Protocol):
@@ -155,6 +155,22 @@ def close_trainer(trainer: Any) -> None:
     writer = getattr(trainer, "tensorboard", None)
     if writer is not None:
         writer.close()
+
+
+def scalar_writer(trainer: Any) -> Callable[[Mapping[str, float], int], None]:
+    """Return what writes numbers of an epoch below ``ckd/`` in a trainer's TensorBoard; only its first process has one.
+
+    Args:
+        trainer: of :func:`build_trainer`.
+    """
+
+    def write(numbers: Mapping[str, float], epoch: int) -> None:
+        writer: Any = getattr(trainer, "tensorboard", None)
+        if writer is not None:
+            for name, value in numbers.items():
+                writer.add_scalar(f"ckd/{name}", value, epoch)
+
+    return write
 
 
 @contextlib.contextmanager

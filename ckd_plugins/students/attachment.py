@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
@@ -15,9 +15,10 @@ from ckd_plugins.host.speed.cross_entropy import Shared, shared_softmax
 from ckd_plugins.students.families import loss_method, require_student, trains_ranking
 from ckd_plugins.students.readers.base import Reader, per_row
 from ckd_plugins.students.rows import BatchRows, Rows, RowSource
+from ckd_plugins.students.stopwatch import Stopwatch
 from ckd_plugins.students.terms import Terms
 
-__all__ = ["Handle", "Objective", "ObjectiveOutput", "Read", "attach"]
+__all__ = ["Balance", "Handle", "Objective", "ObjectiveOutput", "Read", "attach"]
 
 
 class ObjectiveOutput(Protocol):
@@ -53,6 +54,23 @@ class SharingObjective(Protocol):
         """Return what is left to add where the own loss contains these rows' ``loss [P]`` already."""
 
 
+class Balance(Protocol):
+    """How the own loss and the objective's share a step; see :class:`ckd_plugins.distillation.Balance`.
+
+    The objective then has a ``weight`` and a ``factor`` that its loss is multiplied with.
+    """
+
+    @property
+    def apart(self) -> bool:
+        """Whether the next batch's two losses must be known apart, with their gradients."""
+
+    def shares(self) -> tuple[float, float]:
+        """Return the factors of own loss and distillation in the next batch."""
+
+    def see(self, own: Tensor, distillation: Tensor, parameters: Sequence[Tensor]) -> None:
+        """Be shown both losses of a batch, without weights."""
+
+
 class Read:
     """Scores of candidates for the rows of one batch: a callable of ``Candidates`` or of item ids.
 
@@ -73,12 +91,21 @@ class Read:
 class _DistilledLoss:
     """Stands before the model's own loss. Copied or pickled with its model it becomes the own loss again."""
 
-    def __init__(self, model: Any, method: str, objective: Objective, reader: Reader, rows: RowSource) -> None:
+    def __init__(
+        self,
+        model: Any,
+        method: str,
+        objective: Objective,
+        reader: Reader,
+        rows: RowSource,
+        balance: Balance | None,
+    ) -> None:
         self._model, self._method = model, method
         self._own: Callable[..., Any] = getattr(model, method)
         self._objective, self._reader, self._rows = objective, reader, rows
         self._column: str = getattr(model, "USER_ID", "user_id")  # of every batch, and one value a row
-        self.terms = Terms()
+        self._balance = balance
+        self.terms, self.clock = Terms(), Stopwatch()
         self._shares = reader.softmax and isinstance(objective, SharingObjective)
         self._checked = False
 
@@ -86,27 +113,50 @@ class _DistilledLoss:
         rows = self._rows_of(interaction)
         if rows is None:
             return self._own(interaction, *args, **kwargs)
+        share = self._take_shares()
         own, output, part = self._both(interaction, rows, args, kwargs)
         distillation = output.loss if rows.scale == 1.0 else output.loss * rows.scale
         total = torch.stack([one.reshape(()) for one in own]).sum() if isinstance(own, tuple) else own
         terms = {"own_loss": total - part, "distillation_loss": distillation + part, "loss": total + distillation}
-        self.terms.add({**output.terms, **terms})
+        if self._balance is not None:
+            weight = _scale(self._objective)
+            self._balance.see(terms["own_loss"], terms["distillation_loss"] / weight, list(self._model.parameters()))
+            terms |= {"balance/own": torch.tensor(share), "balance/distillation": torch.tensor(share * weight)}
         # A tuple stays one: RecBole logs its parts, and NCL's trainer drops the last during its warm-up.
-        return (own[0] + distillation, *own[1:]) if isinstance(own, tuple) else terms["loss"]
+        joint = (own[0] + distillation, *own[1:]) if isinstance(own, tuple) else terms["loss"]
+        if share != 1.0:
+            terms |= {name: share * terms[name] for name in ("own_loss", "distillation_loss", "loss")}
+            joint = tuple(share * one for one in joint) if isinstance(joint, tuple) else terms["loss"]
+        self.terms.add({**output.terms, **terms})
+        return joint
+
+    def _take_shares(self) -> float:
+        """Take the balance's factors for this batch: the own loss's, and the objective's beside it.
+
+        Relative to the own loss, for the student's own softmax may take the objective along: both are one number then.
+        """
+        if self._balance is None:
+            return 1.0
+        own, distillation = self._balance.shares()
+        self._objective.factor = distillation / own  # type: ignore[attr-defined]
+        return own
 
     def _both(
         self, interaction: Any, rows: Rows, args: Any, kwargs: Any
     ) -> tuple[Any, ObjectiveOutput, Tensor | float]:
         """The model's own loss, what the objective adds, and how much of that the own loss contains already."""
-        batch, shared = self._listed(rows, len(interaction))
+        with self.clock.running(rows.ids.device):
+            batch, shared = self._listed(rows, len(interaction))
         with self._reader.watch(), shared or nullcontext() as taken:
             own = self._own(interaction, *args, **kwargs)
         try:
             read = Read(self._reader, per_row(interaction, self._column), rows.positions)
             if taken is None or taken.loss is None:
                 self._shares = self._shares and taken is None  # a softmax that took nothing will not the next time
-                return own, self._objective(rows.ids, rows.targets, read), 0.0
-            output = self._objective.taken(batch, taken.loss[rows.positions])  # type: ignore[attr-defined]
+                with self.clock.running(rows.ids.device):
+                    return own, self._objective(rows.ids, rows.targets, read), 0.0
+            with self.clock.running(rows.ids.device):
+                output = self._objective.taken(batch, taken.loss[rows.positions])  # type: ignore[attr-defined]
             part = taken.loss.sum()
             if self._checked or self._agrees(output.loss + part, rows, read):
                 return own, output, part
@@ -116,7 +166,9 @@ class _DistilledLoss:
 
     def _listed(self, rows: Rows, length: int) -> tuple[Any, AbstractContextManager[Shared] | None]:
         """The soft targets that the model's own softmax could take along, and the context in which it does."""
-        listed = self._objective.listed(rows.ids) if self._shares and rows.scale == 1.0 else None  # type: ignore[attr-defined]
+        apart = self._balance is not None and self._balance.apart
+        shares = self._shares and rows.scale == 1.0 and not apart
+        listed = self._objective.listed(rows.ids) if shares else None  # type: ignore[attr-defined]
         if listed is None:
             return None, None
         batch, weights = listed
@@ -130,9 +182,10 @@ class _DistilledLoss:
     @torch.no_grad()
     def _agrees(self, found: Tensor, rows: Rows, read: Read) -> bool:
         """Compare once with what comes of the scores that are read: the softmax could be over something else."""
-        wanted = self._objective(rows.ids, rows.targets, read).loss
+        wanted, weight = self._objective(rows.ids, rows.targets, read).loss, _scale(self._objective)
         self._checked = True
-        self._shares = bool(torch.isclose(found, wanted, rtol=1e-3, atol=1e-5))
+        # Without the weight: a schedule may begin with one so small that all would be equal.
+        self._shares = bool(torch.isclose(found / weight, wanted / weight, rtol=1e-3, atol=1e-5))
         return self._shares
 
     def _rows_of(self, interaction: Any) -> Rows | None:
@@ -145,6 +198,11 @@ class _DistilledLoss:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (self._model, self._method)
+
+
+def _scale(objective: Objective) -> float:
+    """What an objective's loss is multiplied with."""
+    return float(getattr(objective, "weight", 1.0)) * float(getattr(objective, "factor", 1.0))
 
 
 class Handle:
@@ -172,6 +230,14 @@ class Handle:
         """Return the means of the named terms and start anew; call it once an epoch."""
         return {} if self._loss is None else self._loss.terms.pop()
 
+    def pop_seconds(self) -> float | None:
+        """Return the seconds that distilling took since they were last taken; ``None`` without an objective.
+
+        What teachers, integrator, loss and the reading of scores took in the forward pass. Their backward pass cannot
+        be told apart from the own loss's, nor what soft targets cost that the student's own softmax takes along.
+        """
+        return None if self._loss is None else self._loss.clock.pop()
+
     def detach(self) -> None:
         """Give the plain model back: its ``__dict__`` is what it was before."""
         if not self.attached:
@@ -197,6 +263,7 @@ def attach(
     *,
     row_field: str = "ckd_row",
     rows: RowSource | None = None,
+    balance: Balance | None = None,
 ) -> Handle:
     """Add a distillation objective to the loss of a stock RecBole model instance.
 
@@ -213,6 +280,7 @@ def attach(
         row_field: column of the batch that holds the row ids.
         rows: another way to find the rows of a batch (:class:`UserRows` for autoencoders); default: by ``row_field``
             and the model's own names of columns.
+        balance: weighs the objective beside the own loss, batch by batch; ``None`` leaves its weight alone.
 
     Returns:
         A handle, also a context manager that detaches at its end.
@@ -230,7 +298,7 @@ def attach(
     if reader is None or reader.model is not model:
         raise StudentError(f"the reader {reader!r} was not made for this {name}; choose one with choose_reader")
     source = rows or _batch_rows(model, row_field)
-    return Handle(model, reader, method, _DistilledLoss(model, method, objective, reader, source))
+    return Handle(model, reader, method, _DistilledLoss(model, method, objective, reader, source, balance))
 
 
 def _batch_rows(model: Any, row_field: str) -> BatchRows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ckd_plugins.errors import EnvironmentProblem
@@ -12,6 +13,8 @@ from ckd_plugins.study.rows import Row
 __all__ = ["bars", "curves", "watch"]
 
 _COLOURS = {"teacher": "#8c8c8c", "plain": "#4c78a8", "distilled": "#e45756"}
+_COLUMNS = 5
+"""Panels side by side."""
 
 
 def _pyplot() -> Any:
@@ -70,32 +73,70 @@ def curves(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def watch(result: Mapping[str, Any]) -> str:
-    """What happened inside a distilled run, by epoch: share of the loss, teachers' weights, confidence, competence."""
+    """What happened inside a distilled run, by epoch: shares, weights, teachers, gate, rows in use, seconds."""
     pyplot = _pyplot()
-    history = result["ckd"]["history"]
-    epochs = [entry["epoch"] + 1 for entry in history]
-    teachers = list(result["ckd"]["teachers"])
-    panels: dict[str, dict[str, list[float | None]]] = {
-        "share of the loss": {
-            "distillation": [_share(entry) for entry in history],
-        },
-        "weight of each teacher": {name: [e.get(f"weight/{name}") for e in history] for name in teachers},
-        "confidence": {name: [e.get(f"confidence/{name}") for e in history] for name in teachers},
-        "consistency": {name: [e.get(f"consistency/{name}") for e in history] for name in teachers},
-        "competence (share of rows in use)": {"": [e.get("competence", 1.0) for e in history]},
-    }
-    figure, grid = pyplot.subplots(1, len(panels), figsize=(2.5 * len(panels), 2.2))
-    for axes, (title, lines) in zip(grid, panels.items(), strict=True):
-        for name, values in lines.items():
+    panels = _panels(result)
+    epochs = [entry["epoch"] + 1 for entry in result["ckd"]["history"]]
+    rows = -(-len(panels) // _COLUMNS)
+    figure, grid = pyplot.subplots(rows, _COLUMNS, figsize=(2.5 * _COLUMNS, 2.4 * rows), squeeze=False)
+    figure.subplots_adjust(hspace=0.55, wspace=0.3)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        for name, values in panel.lines.items():
             axes.plot(epochs, [float("nan") if v is None else v for v in values], label=name or None)
-        axes.set_title(title, fontsize=8)
+        axes.set_title(panel.title, fontsize=8)
         axes.set_xlabel("epoch", fontsize=7)
-        axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
+        axes.set_ylim(0, max(1.0 if panel.share else 0.0, axes.get_ylim()[1]))
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
-    if teachers:
-        grid[1].legend(frameon=False, fontsize=7)
+        if panel.legend:
+            axes.legend(frameon=False, fontsize=7)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
     return _svg(pyplot, figure)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    lines: dict[str, list[float | None]]
+    """By name; ``None`` where an epoch did not log it."""
+    share: bool = True
+    """Whether the axis runs to 1 at least."""
+    legend: bool = False
+
+
+def _panels(result: Mapping[str, Any]) -> list[_Panel]:
+    """What there is to draw: panels of numbers that no epoch logged are left out where a run need not have them."""
+    history, teachers = result["ckd"]["history"], list(result["ckd"]["teachers"])
+
+    def of(name: str, default: float | None = None) -> list[float | None]:
+        return [entry.get(name, default) for entry in history]
+
+    def of_each(measure: str) -> dict[str, list[float | None]]:
+        return {name: of(f"{measure}/{name}") for name in teachers}
+
+    always = [
+        _Panel("share of the loss", {"distillation": [_share(entry) for entry in history]}),
+        _Panel("weight of each teacher", of_each("weight"), legend=bool(teachers)),
+        _Panel("confidence", of_each("confidence")),
+        _Panel("consistency", of_each("consistency")),
+        _Panel("gate (effective share)", {"": of("gate/effective")}),
+        _Panel("competence (share of rows)", {"": of("competence", 1.0)}),
+    ]
+    seconds = {"whole": of("step_seconds"), "distillation, forward": of("distillation_seconds")}
+    weights = {"weight": of("schedule/weight"), "balanced": of("balance/distillation"), "own": of("balance/own")}
+    temperature = {"": of("schedule/temperature")}
+    sometimes = [
+        _Panel("rows in use", {"": of("rows")}, share=False),
+        _Panel("seconds a step", seconds, share=False, legend=True),
+        _Panel("weights of the losses", _logged(weights), share=False, legend=True),
+        _Panel("temperature", temperature, share=False),
+    ]
+    return always + [panel for panel in sometimes if _logged(panel.lines)]
+
+
+def _logged(lines: Mapping[str, list[float | None]]) -> dict[str, list[float | None]]:
+    return {name: values for name, values in lines.items() if any(value is not None for value in values)}
 
 
 def _share(entry: Mapping[str, float]) -> float | None:

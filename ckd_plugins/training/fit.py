@@ -18,7 +18,7 @@ from ckd_plugins.host.settings import DatasetPath, build_config
 from ckd_plugins.host.speed.model import speed_up
 from ckd_plugins.host.speed.optimizer import fuse_adam
 from ckd_plugins.host.stages import build_pretrained, stages_before
-from ckd_plugins.host.trainer import build_trainer, close_trainer
+from ckd_plugins.host.trainer import build_trainer, close_trainer, scalar_writer
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.judging import judge_teacher
 from ckd_plugins.training.leakage import refuse_leaks, refuse_other_splits, refuse_seen
@@ -99,6 +99,7 @@ def fit(
         on_batch(splits.train, watcher.after_batch)
         trainer = build_trainer(host, student, run.directory, [watcher], ranking=config.speed.ranking)
         stack.callback(close_trainer, trainer)
+        watcher.write = scalar_writer(trainer)
         if objective is not None:
             train_beside(trainer, objective.parameters())
         if config.speed.optimizer and fuse_adam(trainer.optimizer):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ckd_plugins.config import CkdConfig, Curriculum
+from ckd_plugins.config import CkdConfig
 from ckd_plugins.curriculum.difficulty import combine
 from ckd_plugins.curriculum.evidence import Evidence
 from ckd_plugins.curriculum.sampler import CurriculumSampler
@@ -29,10 +29,10 @@ def check_order(model: Any, material: Material, config: CkdConfig) -> None:
     Raises:
         ConfigError: the model is trained on users.
     """
-    if config.curriculum is not None and material.rows.by_user:
+    if config.curriculum is not None and config.curriculum.difficulty and material.rows.by_user:
         raise ConfigError(
             f"{type(model).__name__} is trained on users, not on rows: a curriculum does not apply to it; "
-            f"set ckd.curriculum to null"
+            f"set ckd.curriculum to null, or ckd.curriculum.difficulty for one of teachers only"
         )
 
 
@@ -57,12 +57,13 @@ def order_rows(
     lengths = row_lengths(splits.train_dataset, host) if trimmed and config.speed.bucket else None
     curriculum = config.curriculum
     rows = len(splits.train_dataset)
-    if curriculum is None and lengths is None:
+    measures = None if curriculum is None else curriculum.difficulty
+    if measures is None and lengths is None:
         return None
-    if curriculum is None:
+    if curriculum is None or measures is None:
         difficulty, schedule, ramp = np.zeros(rows), _everything, 1
     else:
-        difficulty = _difficulty(curriculum, material, signals, registry)
+        difficulty = _difficulty(measures, curriculum.direction, material, signals, registry)
         schedule = curriculum.schedule.build(registry, "schedule", until=1.0)
         ramp = curriculum.epochs
     sampler = CurriculumSampler(
@@ -82,9 +83,13 @@ def _everything(progress: float) -> float:
 
 
 def _difficulty(
-    curriculum: Curriculum, material: Material, signals: Sequence[Signal], registry: Registry
+    weights: Mapping[str, float],
+    direction: Literal["easy_first", "hard_first"],
+    material: Material,
+    signals: Sequence[Signal],
+    registry: Registry,
 ) -> NDArray[np.float64]:
-    specs = {name: registry.get("difficulty", name) for name in curriculum.difficulty}
+    specs = {name: registry.get("difficulty", name) for name in weights}
     asked = any(getattr(spec, "teachers", 0) for spec in specs.values())
     confidence, disagreement = _teachers_view(material, signals) if asked and signals else (None, None)
     at = material.instances
@@ -98,7 +103,7 @@ def _difficulty(
         disagreement,
     )
     measures = {name: _by_row(spec.load()(evidence), material.rows.parent) for name, spec in specs.items()}
-    return combine(measures, curriculum.difficulty, direction=curriculum.direction)
+    return combine(measures, weights, direction=direction)
 
 
 def _by_row(values: Any, parent: NDArray[np.int64] | None) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from filelock import FileLock
 
+from ckd_plugins._scheduled import Scheduled, over_epochs
 from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig
 from ckd_plugins.distillation.soft_targets import SoftTargets, integrate
@@ -36,24 +37,34 @@ def integrates_once(config: CkdConfig, reader: Reader, registry: Registry) -> bo
         reader: how the student's scores are read.
         registry: where components are looked up.
     """
-    if not config.teachers or config.weight == 0:
+    if not config.teachers or _is(config.weight, 0):
         return False
     if config.targets.when != "auto":
         return config.targets.when == "once"
-    loss = config.loss.build(registry, "loss", tau=config.temperature)
-    return reader.softmax and loss.linear and config.candidates is None and not _learns(config, registry)
+    temperature = config.temperature
+    loss = config.loss.build(registry, "loss", tau=over_epochs(temperature, registry)(0))
+    # Linear at temperature 1 only: in an epoch at another one the scores would have to be read.
+    linear = loss.linear and (not isinstance(temperature, Scheduled) or _is(temperature, 1))
+    free = config.candidates is None and not _teachers_join(config)
+    return reader.softmax and linear and free and not _learns(config, registry)
 
 
 def check_targets(config: CkdConfig, registry: Registry) -> None:
     """Find out before anything runs whether teachers can be integrated once, where that is asked for.
 
     Raises:
-        ConfigError: the integrator learns, or candidates are set, which would not be used.
+        ConfigError: the integrator learns, teachers join one after the other, or candidates are set, which would not be
+            used.
     """
     if config.targets.when != "once":
         return
     if _learns(config, registry):
         raise ConfigError(f"integrator {config.integrator.name!r} learns; set ckd.targets to batch")
+    if _teachers_join(config):
+        raise ConfigError(
+            "ckd.curriculum.teachers lets teachers join while the student learns, and ckd.targets: once integrates "
+            "them before; leave one of the two out"
+        )
     if config.candidates is not None:
         raise ConfigError(
             f"ckd.candidates is {config.candidates.name!r}, and ckd.targets: once integrates over the whole catalogue; "
@@ -104,6 +115,16 @@ def soft_targets(
         # Last: a folder with it is whole.
         write_whole(folder / "manifest.json", json_bytes({name: list(shape) for name, shape in shapes.items()}))
         return _open(folder, shapes)
+
+
+def _teachers_join(config: CkdConfig) -> bool:
+    """Whether they do so one after the other."""
+    return config.curriculum is not None and config.curriculum.teachers is not None
+
+
+def _is(setting: float | Scheduled, value: float) -> bool:
+    """Whether a setting is a value in every epoch, by its ends; a plugin's ramp between equal ends stays there."""
+    return {setting.first, setting.last} == {value} if isinstance(setting, Scheduled) else setting == value
 
 
 def _learns(config: CkdConfig, registry: Registry) -> bool:

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from ckd_plugins._scheduled import Scheduled, over_epochs
 from ckd_plugins.config import CkdConfig, Component
 from ckd_plugins.distillation.candidates import CandidateSource
 from ckd_plugins.distillation.objective import Objective
+from ckd_plugins.distillation.pacing import TeacherPace
 from ckd_plugins.distillation.soft_objective import SoftObjective
 from ckd_plugins.distillation.soft_targets import SoftTargets
 from ckd_plugins.errors import ConfigError, StudentError
@@ -42,18 +44,36 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
     """
     if config.curriculum is not None:
         config.curriculum.schedule.build(registry, "schedule", until=1.0)
-        for name in config.curriculum.difficulty:
+        for name in config.curriculum.difficulty or ():
             least = getattr(registry.get("difficulty", name), "teachers", 0)
             if len(config.teachers) < least:
                 raise ConfigError(
                     f"difficulty {name!r} asks at least {least} of the teachers and {len(config.teachers)} are named; "
                     f"name more or leave it out"
                 )
+        if (order := config.curriculum.teachers) is not None:
+            order.schedule.build(registry, "schedule", until=1.0)
+            if len(config.teachers) < 2:
+                raise ConfigError(
+                    f"ckd.curriculum.teachers lets teachers join one after the other, and {len(config.teachers)} "
+                    f"{'is' if len(config.teachers) == 1 else 'are'} named; name two or more, or leave it out"
+                )
     if not config.teachers:
         return
     (config.candidates or IN_BATCH).build(registry, "candidates", seed=0)
     config.integrator.build(registry, "integrator").bind([component.label for component in config.teachers])
-    config.loss.build(registry, "loss", tau=config.temperature)
+    over_epochs(config.weight, registry)
+    temperature = over_epochs(config.temperature, registry)
+    loss = config.loss.build(registry, "loss", tau=temperature(0))
+    if isinstance(config.temperature, Scheduled):
+        try:
+            loss.set_temperature(temperature(0))
+        except ConfigError as error:
+            raise ConfigError(
+                f"ckd.temperature follows a schedule, and loss {config.loss.name!r} has no temperature that could; "
+                f"make it a number"
+            ) from error
+    config.balance.build(registry, "balance")
     check_targets(config, registry)
 
 
@@ -116,21 +136,37 @@ def make_student(
         subscription: the student's record.
         soft: what the teachers hold of every row, where they were integrated before.
     """
-    loss = config.loss.build(registry, "loss", tau=config.temperature)
+    weight, temperature = (over_epochs(setting, registry) for setting in (config.weight, config.temperature))
+    loss = config.loss.build(registry, "loss", tau=temperature(0))
     objective: Objective | SoftObjective
     if soft is not None:
         names, over = [signal.name for signal in signals], config.targets.over
         over = over or ("catalogue" if reader.softmax else "list")
         n_items = len(material.tokens)
-        objective = SoftObjective(soft, names, loss, n_items=n_items, over=over, weight=config.weight)
+        objective = SoftObjective(soft, names, loss, n_items=n_items, over=over, weight=weight(0))
     else:
         limited = _limited(config.candidates or IN_BATCH, reader, batch_size)
         candidates = _bound(limited.build(registry, "candidates", seed=seed), material)
         integrator = config.integrator.build(registry, "integrator")
-        objective = Objective(signals, candidates, integrator, loss, weight=config.weight)
+        pace = _pace(config, [signal.name for signal in signals], registry)
+        objective = Objective(signals, candidates, integrator, loss, weight=weight(0), pace=pace)
+    objective.follow(
+        weight=weight if isinstance(config.weight, Scheduled) else None,
+        temperature=temperature if isinstance(config.temperature, Scheduled) else None,
+    )
     objective.to(next(model.parameters()).device)
     rows = row_source(model, material, subscription)
-    return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows), objective
+    # Fixed is no balance at all: the step is the one of a student without.
+    balance = None if config.balance.name == "fixed" else config.balance.build(registry, "balance")
+    return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows, balance=balance), objective
+
+
+def _pace(config: CkdConfig, names: Sequence[str], registry: Registry) -> TeacherPace | None:
+    order = None if config.curriculum is None else config.curriculum.teachers
+    if order is None:
+        return None
+    schedule, epochs = order.schedule.build(registry, "schedule", until=1.0), order.epochs
+    return TeacherPace(names, lambda epoch: schedule(min(1.0, epoch / epochs)), order.by)
 
 
 def row_source(model: Any, material: Material, subscription: Subscription | None = None) -> RowSource | None:

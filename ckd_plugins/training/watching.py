@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ckd_plugins.registry import Registry
@@ -34,6 +35,8 @@ class Watcher:
         """Training seconds of each epoch, validation not counted."""
         self.history: list[dict[str, Any]] = []
         """Every epoch's logged terms."""
+        self.write: Callable[[Mapping[str, float], int], None] | None = None
+        """Gets an epoch's terms and its number as well: a trainer's TensorBoard, which is made after its watchers."""
 
     def before_epoch(self, epoch: int, train_data: Any) -> None:
         """Tell sampler and candidates which epoch begins.
@@ -55,12 +58,18 @@ class Watcher:
         """Log the epoch's terms."""
         self.seconds.append(seconds)
         terms: dict[str, float] = self._handle.pop_terms() if self._handle is not None else {}
-        terms |= {"train_loss": loss, "seconds": seconds}
+        terms |= {"train_loss": loss, "seconds": seconds, "step_seconds": seconds / self._batches}
+        if self._handle is not None and (distilling := self._handle.pop_seconds()) is not None:
+            terms["distillation_seconds"] = distilling / self._batches
+        if self._objective is not None:
+            terms |= self._objective.settings()
         if self._sampler is not None:
             terms |= {"competence": float(self._sampler.competence), "rows": float(len(self._sampler))}
         terms.setdefault("loss", loss / self._batches)  # a mean like the other terms; RecBole's is a sum
         self.history.append({"epoch": epoch, **terms})
         self._run.log("epoch", epoch=epoch, **terms)
+        if self.write is not None:
+            self.write(terms, epoch)
         self._registry.notify("ckd_after_epoch", run=self._run, epoch=epoch, terms=terms)
         self._advance(epoch + 1, self._note)
 

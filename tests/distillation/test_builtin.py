@@ -5,11 +5,13 @@ import inspect
 import pytest
 
 from ckd_plugins.distillation import builtin
+from ckd_plugins.distillation.balances import Balance
 from ckd_plugins.distillation.candidates import CandidateSource
 from ckd_plugins.distillation.integrators import Integrator
 from ckd_plugins.distillation.losses import Loss
 
 REGISTERED = {
+    Balance: builtin.ckd_register_balances,
     CandidateSource: builtin.ckd_register_candidates,
     Integrator: builtin.ckd_register_integrators,
     Loss: builtin.ckd_register_losses,
@@ -20,6 +22,7 @@ SPECS = [(kind, spec) for kind, hook in REGISTERED.items() for spec in hook()]
 def test_names():
     """Guards the names that configurations use."""
     names = {kind: [spec.name for k, spec in SPECS if k is kind] for kind in REGISTERED}
+    assert names[Balance] == ["fixed", "gradient_norm", "uncertainty"]
     assert names[CandidateSource] == ["in_batch", "uniform", "popular", "teachers_top", "full"]
     assert names[Integrator] == [
         *("confidence_consistency", "confidence", "consistency", "entropy", "best", "learned", "uniform", "fixed"),

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from ckd_plugins import hookspecs
+from ckd_plugins._scheduled import over_epochs
 from ckd_plugins.cli.main import ckd
 from ckd_plugins.config import CkdConfig, load_config
 from ckd_plugins.errors import UnknownNameError
@@ -135,9 +136,11 @@ def test_configs_are_valid(text, tmp_path):
         config.candidates.check(registry, "candidates", host=("seed",))
     config.integrator.check(registry, "integrator")
     config.loss.check(registry, "loss", host=("tau",))
+    config.balance.check(registry, "balance")
+    over_epochs(config.weight, registry), over_epochs(config.temperature, registry)
     if config.curriculum is not None and "novelty" not in text:  # the example's own parts are not installed here
         config.curriculum.schedule.check(registry, "schedule", host=("until",))
-        for name in config.curriculum.difficulty:
+        for name in config.curriculum.difficulty or ():
             registry.get("difficulty", name)
 
 

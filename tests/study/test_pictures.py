@@ -74,6 +74,30 @@ def test_what_happens_inside_a_distillation(result: Result) -> None:
 
 
 @pytest.mark.filterwarnings("error")
+def test_what_an_epoch_logs_is_drawn(result: Result) -> None:
+    """A number that is only in the log is looked at by nobody."""
+    run = result("SASRec", 0.1, TWO, curriculum=True)
+    extra = {
+        "gate/effective": "gate (effective share)",
+        "step_seconds": "seconds a step",
+        "distillation_seconds": "distillation, forward",
+        "schedule/weight": "weights of the losses",
+        "balance/distillation": "balanced",
+        "schedule/temperature": "temperature",
+    }
+    for entry in run["ckd"]["history"]:
+        entry |= dict.fromkeys(extra, 0.01)
+    assert {"rows in use", *extra.values()} <= set(texts(watch(run)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_a_run_need_not_have_is_no_empty_panel(result: Result) -> None:
+    """Six empty frames below a picture look like a fault of the run."""
+    found = set(texts(watch(result("SASRec", 0.1, TWO))))
+    assert not found & {"rows in use", "weights of the losses", "temperature", "seconds a step"}
+
+
+@pytest.mark.filterwarnings("error")
 def test_terms_that_an_epoch_lacks_are_gaps(result: Result) -> None:
     """With weight 0 nothing of the distillation is logged, and one teacher has no consistency."""
     run = result("SASRec", 0.1, TWO)

@@ -35,6 +35,12 @@ class Epochs:
     def pop_terms(self) -> dict[str, float]:
         return {"loss": 3.0, "own_loss": 1.0}
 
+    def pop_seconds(self) -> float:
+        return 0.2
+
+    def settings(self) -> dict[str, float]:
+        return {"schedule/weight": 2.0}
+
 
 class Steps:
     def __init__(self) -> None:
@@ -85,7 +91,9 @@ def test_a_loader_of_unknown_length_divides_by_nothing(made: Any) -> None:
 def test_terms_of_a_distilled_epoch(made: Any, tmp_path: Path) -> None:
     """What is not in the log cannot be drawn in the report."""
     both = Epochs()
-    watcher, _ = made(both, both)
+    watcher, _ = made(both, both, both)
+    written: list[tuple[dict[str, float], int]] = []
+    watcher.write = lambda terms, epoch: written.append((dict(terms), epoch))
     watcher.before_epoch(0, range(4))
     watcher.after_epoch(0, 0.5, 20.0)
     expected = {
@@ -94,6 +102,9 @@ def test_terms_of_a_distilled_epoch(made: Any, tmp_path: Path) -> None:
         "own_loss": 1.0,
         "train_loss": 20.0,
         "seconds": 0.5,
+        "step_seconds": 0.125,
+        "distillation_seconds": 0.05,
+        "schedule/weight": 2.0,
         "competence": 0.25,
         "rows": 12.0,
     }
@@ -101,6 +112,7 @@ def test_terms_of_a_distilled_epoch(made: Any, tmp_path: Path) -> None:
     assert watcher.seconds == [0.5]
     logged = json.loads((tmp_path / "events.jsonl").read_text())
     assert {name: logged[name] for name in expected} == expected
+    assert [({"epoch": epoch, **terms}, epoch) for terms, epoch in written] == [(expected, 0)]
 
 
 def test_a_plain_epochs_loss_is_a_mean_too(made: Any) -> None:
@@ -108,7 +120,7 @@ def test_a_plain_epochs_loss_is_a_mean_too(made: Any) -> None:
     watcher, _ = made()
     watcher.before_epoch(0, range(4))
     watcher.after_epoch(0, 0.5, 20.0)
-    assert watcher.history == [{"epoch": 0, "loss": 5.0, "train_loss": 20.0, "seconds": 0.5}]
+    assert watcher.history == [{"epoch": 0, "loss": 5.0, "train_loss": 20.0, "seconds": 0.5, "step_seconds": 0.125}]
 
 
 def test_a_validation_belongs_to_its_epoch(made: Any, tmp_path: Path) -> None:

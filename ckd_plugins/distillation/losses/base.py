@@ -43,6 +43,18 @@ class Loss(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} is not linear")
 
+    def set_temperature(self, tau: float) -> None:
+        """Take another temperature; a schedule does so before an epoch.
+
+        Losses that keep theirs as an attribute ``tau`` need nothing of their own.
+
+        Raises:
+            ConfigError: the loss has none, or ``tau`` is not above 0.
+        """
+        if not hasattr(self, "tau"):
+            raise ConfigError(f"loss {type(self).__name__} has no temperature that could change; make it a number")
+        self.tau = check_tau(tau, type(self).__name__)
+
     def set_epoch(self, epoch: int) -> None:
         """Learn which epoch begins (from 0), before its first batch."""
 
