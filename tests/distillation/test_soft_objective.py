@@ -125,6 +125,17 @@ def test_what_a_shared_softmax_takes_is_what_is_read(targets, student, item_of_r
     )
 
 
+def test_what_is_listed_follows_weight_and_factor(targets):
+    """A schedule and a balance set them between batches; the softmax would go on with the ones it began with."""
+    once = SoftObjective(targets(), NAMES, KLDivergence(), n_items=N_ITEMS, over="catalogue", weight=1.0)
+    listed = once.listed(ROWS)
+    assert listed is not None
+    once.weight, once.factor = 3.0, 0.5
+    later = once.listed(ROWS)
+    assert later is not None
+    torch.testing.assert_close(later[1], 1.5 * listed[1])
+
+
 @pytest.mark.parametrize(
     ("loss", "over", "weight"),
     [
