@@ -2,8 +2,9 @@
 
     python kill.py STAGE DATA PLACE '[{"share": [0.2, 0.7]}, {"step": [1, 5]}]'
 
-A child is killed after a share of the time that a whole making takes, or in the middle of the n-th step in which it
-writes a file. Children are forked, so that RecBole and torch are imported once.
+A child is killed after a share of the processor time that a whole making takes (of a clock, a busy machine would let it
+end before), or in the middle of the n-th step in which it writes a file. Children are forked, so that RecBole and torch
+are imported once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -67,20 +67,23 @@ def make(stage: str, data: Path, out: Path) -> None:
         finetune_teacher(component, data / "shop", out, None, settings)
 
 
-def child(work: Callable[[], None], seconds: float | None = None) -> int:
-    """Run in a child; kill it after some seconds. Returns 0, or minus the signal."""
+def child(work: Callable[[], None], seconds: float | None = None) -> tuple[int, float]:
+    """Run in a child; the kernel ends it after some seconds of processor time.
+
+    Returns 0, or minus the signal, and the processor's seconds.
+    """
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
+            if seconds is not None:
+                signal.setitimer(signal.ITIMER_PROF, seconds)  # nobody handles its signal: the process is gone
             work()
             status = 0
         finally:
             os._exit(status)
-    if seconds is not None:
-        time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    _, status, used = os.wait4(pid, 0)
+    return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
 
 
 def until_step(work: Callable[[], None], last: int) -> None:
@@ -120,11 +123,9 @@ def main(stage: str, data: str, place: str, plans: str) -> None:
             work = functools.partial(make, stage, Path(data), Path(place, str(number), "out"))
             ends = [child(work, share * told[0]["seconds"]) for share in plan.get("share", ())]
             ends += [child(functools.partial(until_step, work, step)) for step in plan.get("step", ())]
-            begin = time.perf_counter()
-            status = child(work)
-            told.append(
-                {"killed": ends.count(-signal.SIGKILL), "status": status, "seconds": time.perf_counter() - begin}
-            )
+            status, seconds = child(work)
+            killed = sum(end in (-signal.SIGKILL, -signal.SIGPROF) for end, _ in ends)
+            told.append({"killed": killed, "status": status, "seconds": seconds})
     print(json.dumps(told))
 
 
