@@ -17,7 +17,7 @@ from ckd_plugins.distillation.integrators.measures import normalize_gate
 from ckd_plugins.distillation.losses.base import Loss
 from ckd_plugins.distillation.output import ObjectiveOutput, gated_output, with_own_loss
 from ckd_plugins.distillation.pacing import TeacherPace, divergences
-from ckd_plugins.distillation.reading import Reading, read_teachers
+from ckd_plugins.distillation.reading import Reading, read_teachers, rows_at_once
 from ckd_plugins.distillation.target import Target
 from ckd_plugins.distillation.weighing import Weighted
 from ckd_plugins.errors import ConfigError, StudentError
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from ckd_plugins.signals.base import Signal
 
 __all__ = ["Objective"]
-
-_CHUNK_ELEMENTS = 2**22
-"""Teachers x rows x candidates at once when ``chunk_rows`` is not given: 16 MiB a temporary in float32."""
 
 
 class Objective(Weighted):
@@ -130,7 +127,7 @@ class Objective(Weighted):
             return self._compare(rows, chosen, student)
 
     def _compare(self, rows: Tensor, chosen: Candidates, student: Tensor) -> ObjectiveOutput:
-        size = self.chunk_rows or max(1, _CHUNK_ELEMENTS // (len(self.signals) * student.shape[-1]))
+        size = self.chunk_rows or rows_at_once(len(self.signals), student.shape[-1])
         per_row: list[dict[str, Tensor]] = []
         targets: list[Target] = []
         known: list[Tensor] = []

@@ -14,10 +14,10 @@ from ckd_plugins.distillation.candidates import Candidates
 if TYPE_CHECKING:
     from ckd_plugins.signals.base import Signal
 
-__all__ = ["Reading", "over_catalogue", "read_teachers"]
+__all__ = ["Reading", "over_catalogue", "read_teachers", "rows_at_once"]
 
 _ELEMENTS = 1 << 22
-"""Teachers x rows x items of the catalogue at once."""
+"""Teachers x rows x items that are read at once: 16 MiB a temporary in float32."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Reading:
     student_mask: Tensor | None
     """bool ``[B, C]``: allowed for the row and known to a teacher of the row; all true in rows that no teacher knows,
     whose loss counts for nothing but must be finite. ``None`` = everything."""
+
+
+def rows_at_once(teachers: int, items: int) -> int:
+    """How many rows' scores of so many items by so many teachers may exist at a time."""
+    return max(1, _ELEMENTS // (teachers * items))
 
 
 @torch.no_grad()
@@ -88,7 +93,7 @@ def over_catalogue(signals: Sequence[Signal], targets: Tensor, n_items: int) -> 
         targets: int64 ``[R]`` the rows' item ids.
         n_items: number of item ids, padding included.
     """
-    items, step = torch.arange(1, n_items), max(1, _ELEMENTS // (len(signals) * n_items))
+    items, step = torch.arange(1, n_items), rows_at_once(len(signals), n_items)
     for begin in range(0, len(targets), step):
         rows = torch.arange(begin, min(begin + step, len(targets)))
         yield rows, read_teachers(signals, rows, Candidates(items=items, target=targets[rows] - 1), torch.float32)

@@ -9,15 +9,12 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.distillation.candidates.base import Candidates
-from ckd_plugins.distillation.reading import read_teachers
+from ckd_plugins.distillation.reading import read_teachers, rows_at_once
 
 if TYPE_CHECKING:
     from ckd_plugins.signals.base import Signal
 
 __all__ = ["TopItems"]
-
-_ELEMENTS = 1 << 22
-"""Teachers x rows x items of the catalogue at once."""
 
 
 class TopItems:
@@ -46,8 +43,7 @@ class TopItems:
         here = rows.cpu()
         self._reach(int(here.max()) + 1 if len(here) else 0)
         new = torch.unique(here[~self._made[here]])
-        step = max(1, _ELEMENTS // (len(self._signals) * self._n_items))
-        for part in new.split(step):
+        for part in new.split(rows_at_once(len(self._signals), self._n_items)):
             self._lists[part] = self._work(part.to(rows.device)).to("cpu", torch.int32)
             self._made[part] = True
         return self._lists[here].to(rows.device, torch.int64)

@@ -54,11 +54,11 @@ class Weighted(nn.Module):
             temperature: epoch to the loss's temperature; ``None`` leaves that alone.
         """
         self._weight, self._temperature = weight, temperature
-        self._pace(0)
+        self._set(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the loss which epoch begins, and set what follows a schedule."""
-        self._pace(epoch)
+        self._set(epoch)
         self.criterion.set_epoch(epoch)
 
     def settings(self) -> dict[str, float]:
@@ -70,7 +70,7 @@ class Weighted(nn.Module):
             found["schedule/temperature"] = self._tau
         return found
 
-    def _pace(self, epoch: int) -> None:
+    def _set(self, epoch: int) -> None:
         if self._weight is not None:
             self.weight = check_weight(self._weight(epoch))
         if self._temperature is not None:

@@ -174,7 +174,7 @@ def test_chunks_of_rows_give_the_same_loss_gradient_and_log(signals, student, lo
 
 def test_the_full_catalogue_never_holds_all_teachers(table_signal, student, monkeypatch):
     """Guards the memory: teachers x rows x items at once is what chunks are there to avoid."""
-    monkeypatch.setattr("ckd_plugins.distillation.objective._CHUNK_ELEMENTS", 3 * 2 * (N_ITEMS - 1))
+    monkeypatch.setattr("ckd_plugins.distillation.reading._ELEMENTS", 3 * 2 * (N_ITEMS - 1))
     signals = [table_signal(f"t{k}", torch.randn(N_ROWS, N_ITEMS)) for k in range(3)]
     build(signals, Full())(ROWS, TARGETS, reader(student))
     for signal in signals:

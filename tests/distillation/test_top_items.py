@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ckd_plugins.distillation import top_items
+from ckd_plugins.distillation import reading
 from ckd_plugins.distillation.top_items import TopItems
 
 
@@ -33,7 +33,7 @@ def reference(signal, row, n):
 @pytest.mark.parametrize("elements", [1, 1 << 22])
 def test_lists_are_what_sorting_the_catalogue_gives(signals, n, elements, monkeypatch):
     """Guards against padding, ids off by one, and items or rows that a teacher does not know."""
-    monkeypatch.setattr(top_items, "_ELEMENTS", elements)
+    monkeypatch.setattr(reading, "_ELEMENTS", elements)
     lists = TopItems(signals, 7, n)
     rows = torch.tensor([8, 1, 3, 8])
     found = lists.at(rows)
