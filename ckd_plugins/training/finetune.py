@@ -14,7 +14,7 @@ from ckd_plugins.registry import get_registry
 from ckd_plugins.training.apart import open_data
 from ckd_plugins.training.entry import check_run
 from ckd_plugins.training.judging import judge_teacher
-from ckd_plugins.training.leakage import refuse_leaks, refuse_other_splits, refuse_seen
+from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.progress import Reporter, Silent
 from ckd_plugins.training.teaching.card import add_results
 from ckd_plugins.training.teaching.placing import check_out, make_in
@@ -71,9 +71,7 @@ def finetune_teacher(
     with open_data(found, settings, config) as data:
         host, splits, material = data.host, data.splits, data.material
         pretraining = read_pretraining(config, host, data_path) if source is None else []
-        refuse_leaks(splits, host, pretraining)
-        refuse_seen(splits, host, config.teachers)
-        refuse_other_splits(host, config.teachers, registry)
+        refuse_leaks(splits, host, pretraining, config.teachers, registry)
         plan = make_plan(teacher, material, pretraining, config, registry, reporter, int(host["seed"]))
         made = make_in(plan, folder, reporter)
         with reporter.task(f"test {plan.label}", 2) as advance:

@@ -21,7 +21,7 @@ from ckd_plugins.host.stages import build_pretrained, stages_before
 from ckd_plugins.host.trainer import build_trainer, close_trainer, scalar_writer
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.judging import judge_teacher
-from ckd_plugins.training.leakage import refuse_leaks, refuse_other_splits, refuse_seen
+from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.material import Material, gather
 from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.progress import Reporter
@@ -79,9 +79,7 @@ def fit(
                 run.reader = reader.name
             with seconds("teachers"):
                 pretraining = read_pretraining(config, host, data_path) if config.teachers else []
-                refuse_leaks(splits, host, pretraining)
-                refuse_seen(splits, host, config.teachers)
-                refuse_other_splits(host, config.teachers, registry)
+                refuse_leaks(splits, host, pretraining, config.teachers, registry)
                 taught = teach(config.teachers, material, pretraining, config, registry, reporter, seed)
             signals = [t.signal for t in taught]
             soft = None

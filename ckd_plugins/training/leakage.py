@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ckd_plugins.config import TeacherComponent
@@ -14,25 +15,40 @@ from ckd_plugins.registry import Registry
 from ckd_plugins.training.teaching.seen import read_seen, shared
 from ckd_plugins.training.teaching.source import SEEN
 
-__all__ = ["refuse_leaks", "refuse_other_splits", "refuse_seen"]
+__all__ = ["refuse_leaks"]
 
 _CHANCE = 0.5
 """Share of held-out interactions that a domain may hold by chance: catalogues that number users and items alike meet in
 a few percent of their pairs, a copy of the student's data in all of them."""
 
 
-def refuse_leaks(splits: Splits, config: Any, domains: Sequence[Domain]) -> None:
-    """Compare what is held out with the interactions of each pre-training domain.
+def refuse_leaks(
+    splits: Splits, config: Any, domains: Sequence[Domain], teachers: Sequence[TeacherComponent], registry: Registry
+) -> None:
+    """Compare what is held out with all that is known of what teachers have learned, or are to learn, before.
 
     Args:
         splits: the student's data.
         config: its RecBole config.
         domains: what teachers are pre-trained on.
+        teachers: those of the run.
+        registry: where teachers are looked up.
 
     Raises:
-        DataError: a domain holds most of the held-out interactions: it is the student's own data, whatever its name.
+        DataError: a domain, or what a teacher from a folder was pre-trained on, holds most of the held-out
+            interactions: it is the student's own data, whatever its name; or a teacher's file is of another split.
+        TeacherError: a folder's sample of its interactions is damaged.
+        CheckpointError: a file cannot be read, or is refused.
     """
-    held_out = held_out_pairs(splits, config) if domains else set()
+    folders = {teacher.label: teacher.source for teacher in teachers if teacher.source is not None}
+    held_out = held_out_pairs(splits, config) if domains or folders else set()
+    _refuse_domains(held_out, domains)
+    _refuse_seen(held_out, folders)
+    _refuse_other_splits(config, teachers, registry)
+
+
+def _refuse_domains(held_out: set[tuple[str, str]], domains: Sequence[Domain]) -> None:
+    """Compare with the interactions of each pre-training domain."""
     for domain in domains:
         found = 0
         for user, (start, stop) in enumerate(zip(domain.offsets[:-1], domain.offsets[1:], strict=True)):
@@ -45,21 +61,9 @@ def refuse_leaks(splits: Splits, config: Any, domains: Sequence[Domain]) -> None
             )
 
 
-def refuse_seen(splits: Splits, config: Any, teachers: Sequence[TeacherComponent]) -> None:
-    """Compare what is held out with what the teachers that come from folders were pre-trained on.
-
-    Args:
-        splits: the student's data.
-        config: its RecBole config.
-        teachers: those of the run.
-
-    Raises:
-        DataError: most of a sample of the held-out interactions is in a teacher's pre-training data.
-        TeacherError: a folder's sample of them is damaged.
-    """
-    sources = [(teacher.label, teacher.source) for teacher in teachers if teacher.source is not None]
-    held_out = held_out_pairs(splits, config) if sources else set()
-    for label, folder in sources:
+def _refuse_seen(held_out: set[tuple[str, str]], folders: Mapping[str, Path]) -> None:
+    """Compare with the samples of what the teachers that come from folders, by label, were pre-trained on."""
+    for label, folder in folders.items():
         for name, kept in read_seen(folder / SEEN).items():
             found, of = shared(kept, held_out)
             if found > _CHANCE * of:
@@ -70,18 +74,8 @@ def refuse_seen(splits: Splits, config: Any, teachers: Sequence[TeacherComponent
                 )
 
 
-def refuse_other_splits(config: Any, teachers: Sequence[TeacherComponent], registry: Registry) -> None:
-    """Compare the run's split with those that teachers' files were trained on, where the files tell them.
-
-    Args:
-        config: the student's RecBole config.
-        teachers: those of the run.
-        registry: where teachers are looked up.
-
-    Raises:
-        DataError: a file is of another split, so that it was trained on what the student is tested on.
-        CheckpointError: a file cannot be read, or is refused.
-    """
+def _refuse_other_splits(config: Any, teachers: Sequence[TeacherComponent], registry: Registry) -> None:
+    """Compare the run's split with those that teachers' files were trained on, where the files tell them."""
     for teacher in teachers:
         split_of = getattr(registry.get("teacher", teacher.name).load(), "split_of", None)
         theirs = split_of(teacher.options) if split_of is not None else {}

@@ -13,7 +13,7 @@ from ckd_plugins.registry import get_registry
 from ckd_plugins.training.apart import open_data
 from ckd_plugins.training.entry import check_run
 from ckd_plugins.training.judging import judge_teacher
-from ckd_plugins.training.leakage import refuse_leaks, refuse_other_splits, refuse_seen
+from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.progress import Reporter, Silent
 from ckd_plugins.training.teaching import read_pretraining, teach
 
@@ -55,9 +55,7 @@ def prepare_teachers(
     with open_data(found, settings, config) as data:
         host, splits, material = data.host, data.splits, data.material
         pretraining = read_pretraining(config, host, data_path)
-        refuse_leaks(splits, host, pretraining)
-        refuse_seen(splits, host, config.teachers)
-        refuse_other_splits(host, config.teachers, registry)
+        refuse_leaks(splits, host, pretraining, config.teachers, registry)
         prepared: dict[str, dict[str, Any]] = {}
         # Every byte: a run opens a large store without, and whoever was told of damage comes here to mend it.
         taught = teach(
