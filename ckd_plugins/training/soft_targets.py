@@ -161,7 +161,7 @@ def _digest(taught: Sequence[Taught], material: Material, config: CkdConfig, reg
     at = material.instances
     made = [
         __version__,
-        [(one.name, one.signal.temperature, one.store.name, one.teacher.digest) for one in taught],
+        [(one.name, one.signal.temperature, one.store.name, one.digest) for one in taught],
         config.integrator.name,
         sorted(config.integrator.resolve(registry, "integrator").items()),
         config.targets.top,

@@ -36,6 +36,8 @@ class Taught:
     """Where the teacher is kept."""
     store: Path
     """Where its knowledge is kept."""
+    digest: str
+    """The teacher's, of its weights."""
     seconds: dict[str, float] = field(default_factory=dict)
     """What this run spent: ``pretrain``, ``finetune``, ``cache``; empty when both were there already."""
 
@@ -58,9 +60,9 @@ def teach(
     """Pre-train, fine-tune and cache teachers, or find them in the cache, or in the folders that the config names.
 
     All are planned before the first is trained, so that a folder that does not fit is told at once. A teacher's folder
-    is named by everything that decides its weights: options, data, split, texts and their
-    encoder, pre-training domains, seed and this package's version; its knowledge is a store beside it, checked against
-    the same on opening. A teacher that comes from a folder is not pre-trained again. ``verify`` is that of
+    is named by everything that decides its weights: options, data, split, texts and their encoder, pre-training
+    domains, seed and this package's version; its knowledge is a store beside it, checked against the same on opening. A
+    teacher that comes from a folder is not pre-trained again. ``verify`` is that of
     :meth:`ckd_plugins.signals.Store.open`.
 
     Raises:
@@ -84,10 +86,10 @@ def _taught(
         seconds = dict(made.seconds)
         store = open_store(plan, made.teacher, material, stem, reporter, seconds, verify)
     signal = store.bind(made.teacher.keys(material.instances), material.tokens, outside=made.teacher.outside)
-    signal.name = plan.label
+    signal.name, digest = plan.label, store.manifest.provenance.weights_hash
     if not seconds:
         reporter.say(f"{plan.label}: reused from {made.folder} (fine-tuned before on the same data)")
-    return Taught(plan.label, made.teacher, signal, made.folder, store.path, seconds)
+    return Taught(plan.label, made.teacher, signal, made.folder, store.path, digest, seconds)
 
 
 def _cached(plan: Plan, folder: Path, reporter: Reporter) -> Made:
