@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ckd_plugins._prefixed import below
+
 __all__ = ["Place", "keep_epochs"]
 
 
@@ -115,14 +117,14 @@ class _Keeping:
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Become what :meth:`_capture` saw; the generators are set when the epoch begins."""
         trainer, model = self._trainer, self._trainer.model
-        model.load_state_dict(_below(tensors, "model."))
+        model.load_state_dict(below(tensors, "model."))
         if state["best_epoch"] is not None:
-            best = {name: value.to(trainer.device) for name, value in _below(tensors, "best.").items()}
+            best = {name: value.to(trainer.device) for name, value in below(tensors, "best.").items()}
             caches: dict[str, Tensor | None] = dict.fromkeys(model.other_parameter())
-            caches |= {name: value.to(trainer.device) for name, value in _below(tensors, "cache.").items()}
+            caches |= {name: value.to(trainer.device) for name, value in below(tensors, "cache.").items()}
             trainer.ckd_best = {"epoch": state["best_epoch"], "state_dict": best, "other_parameter": caches}
         moments = {
-            int(at): {**values, **_below(tensors, f"optimizer.{at}.")} for at, values in state["optimizer"].items()
+            int(at): {**values, **below(tensors, f"optimizer.{at}.")} for at, values in state["optimizer"].items()
         }
         trainer.optimizer.load_state_dict({**trainer.optimizer.state_dict(), "state": moments})
         trainer.start_epoch, trainer.cur_step = state["epoch"], state["cur_step"]
@@ -149,9 +151,5 @@ def _set_generators(train_data: Any, tensors: Mapping[str, Tensor], state: Mappi
     np.random.set_state(("MT19937", tensors["random.numpy"].numpy().astype(np.uint32), *state["random.numpy"]))
     torch.set_rng_state(tensors["random.torch"])
     train_data.generator.set_state(tensors["random.loader"])
-    for name, value in _below(tensors, "random.cuda.").items():
+    for name, value in below(tensors, "random.cuda.").items():
         torch.cuda.set_rng_state(value, int(name))
-
-
-def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

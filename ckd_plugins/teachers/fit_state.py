@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ckd_plugins._prefixed import below
 from ckd_plugins.teachers.history import Epoch, History
 from ckd_plugins.teachers.keeping import watched_generators
 
@@ -106,7 +107,7 @@ class FitState:
         """
         moving = self.moving
         prefix = "best." if plain["done"] else "model."
-        kept = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+        kept = below(tensors, prefix)
         kept |= {name: t for name, t in tensors.items() if name.startswith("buffer.")}
         places: dict[str, Tensor] = {**moving, **{f"buffer.{n}": b for n, b in self.model.named_buffers()}}
         if {n: t.shape for n, t in kept.items()} != {n: t.shape for n, t in places.items()}:
@@ -131,10 +132,8 @@ class FitState:
     def _restore_optimizer(self, tensors: Mapping[str, Tensor], names: Sequence[str]) -> None:
         state: dict[int, dict[str, Tensor]] = {}
         for at, name in enumerate(names):
-            prefix = f"adam.{name}."
-            values = {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
             # "a.b" and "a.b.c" may both be parameters; what Adam keeps has no dot in its name.
-            values = {key: value for key, value in values.items() if "." not in key}
+            values = {key: value for key, value in below(tensors, f"adam.{name}.").items() if "." not in key}
             if values:
                 state[at] = values
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
@@ -178,8 +177,4 @@ def _set_generators(model: nn.Module, states: Mapping[str, Any]) -> None:
 
 
 def _states(tensors: Mapping[str, Tensor], plain: Mapping[str, Any], when: str) -> dict[str, Any]:
-    prefix = f"torch.{when}."
-    return {
-        "torch": {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)},
-        "numpy": plain[f"numpy.{when}"],
-    }
+    return {"torch": below(tensors, f"torch.{when}."), "numpy": plain[f"numpy.{when}"]}

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ckd_plugins._prefixed import below
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.instances import Instances, places
 from ckd_plugins.domains.keys import token_hashes
@@ -298,8 +299,8 @@ class RecBoleModel(ListTeacher):
             teacher.domain = Domain(
                 config["domain"], items, (None,) * len(items), users, test=nobody, attributes={}, **data
             )
-            teacher._weights = _below(arrays, "model.")
-            lists = _below(arrays, "lists.")
+            teacher._weights = below(arrays, "model.")
+            lists = below(arrays, "lists.")
             teacher._lists = UserLists(**{name: a.numpy() for name, a in lists.items()}) if lists else None
         except (KeyError, TypeError, ValueError, CkdError) as error:
             reason = str(error).splitlines()[0]
@@ -355,7 +356,3 @@ def _ids(tokens: Sequence[str], wanted: npt.NDArray[np.int64]) -> npt.NDArray[np
 def _order(tokens: Sequence[str]) -> npt.NDArray[np.int64]:
     """The domain's index of each of RecBole's ids from 1 on."""
     return np.array([int(t) for t in tokens[1:]], np.int64)
-
-
-def _below(arrays: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
