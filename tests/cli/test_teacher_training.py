@@ -74,6 +74,8 @@ def test_from_pretraining_to_a_taught_student(
     assert done.status == 0, done.err
     teacher = json.loads(done.out)["ckd"]["teachers"]["unisrec"]
     assert (teacher["folder"], set(teacher["seconds"])) == (str(fine), {"cache"})  # used as it is
+    (store,) = json.loads(ckd("teacher", "cache", "--verify", "-d", tiny, "--json").out)  # its name tells the dataset
+    assert (store["teacher"], store["dataset"], store["store"]) == ("unisrec", "tiny", teacher["store"])
     done = ckd("distill", "BPR", "-d", tiny, "-t", pre, *options)
     assert done.status == 0, done.err
     own = json.loads(done.out)["ckd"]["teachers"]["unisrec"]

@@ -79,17 +79,19 @@ def _taught(
     plan: Plan, material: Material, config: CkdConfig, reporter: Reporter, verify: Literal["auto"] | bool
 ) -> Taught:
     used = plan.source if plan.source is not None and plan.source.finetuned else None
-    stem = f"{plan.component.name}-{material.domain.name}-{plan.identity if used is None else used.content}"
+    # Either is 16 digits here: names of stores are taken apart again, where a manifest is damaged.
+    digest = plan.identity if used is None else used.content[: len(plan.identity)]
+    stem = f"{plan.component.name}-{material.domain.name}-{digest}"
     folder = config.cache_dir / "teachers" / stem
     with alone(config.cache_dir / "locks" / f"{stem}.lock", plan.label, reporter):
         made = _cached(plan, folder, reporter) if used is None else _ready(plan, used)
         seconds = dict(made.seconds)
         store = open_store(plan, made.teacher, material, stem, reporter, seconds, verify)
     signal = store.bind(made.teacher.keys(material.instances), material.tokens, outside=made.teacher.outside)
-    signal.name, digest = plan.label, store.manifest.provenance.weights_hash
+    signal.name, weights = plan.label, store.manifest.provenance.weights_hash
     if not seconds:
         reporter.say(f"{plan.label}: reused from {made.folder} (fine-tuned before on the same data)")
-    return Taught(plan.label, made.teacher, signal, made.folder, store.path, digest, seconds)
+    return Taught(plan.label, made.teacher, signal, made.folder, store.path, weights, seconds)
 
 
 def _cached(plan: Plan, folder: Path, reporter: Reporter) -> Made:
