@@ -190,6 +190,8 @@ class CkdConfig(Section):
     """Gets a folder per run: logs, checkpoints, the report."""
     cache_dir: Path = Field(default_factory=lambda: default_cache_dir())
     """Keeps what is costly to compute: item vectors, teachers, their signals. ``CKD_CACHE`` sets another default."""
+    per_user: Flag = False
+    """Keep each held-out item's rank, user by user, in the run's folder: what paired tests and slices are made of."""
     speed: Speed = Speed()
     """What makes training faster."""
 

@@ -22,7 +22,7 @@ from ckd_plugins.config import (
 
 KNOWN = (
     "teachers, candidates, integrator, loss, targets, weight, balance, temperature, curriculum, pretrain_domains, "
-    "text, signals, run_dir, cache_dir, speed"
+    "text, signals, run_dir, cache_dir, per_user, speed"
 )
 
 
@@ -108,6 +108,7 @@ def test_defaults_are_the_documented_ones():
         "signals": {"vectors": "float16"},
         "run_dir": "ckd_runs",
         "cache_dir": "",
+        "per_user": False,
         "speed": dict.fromkeys(SPEED, True),
     }
     assert Curriculum().model_dump(mode="json") == {
