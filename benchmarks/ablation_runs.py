@@ -151,8 +151,9 @@ def write_tuned(dataset: Path, family: str, runs: Path) -> None:
     tried = [(point, work.result()) for point, work in tuning(dataset, family, runs)]
     scores = [{"settings": point, "valid": result["best_valid_score"]} for point, result in tried if result]
     if len(scores) == len(tried):
-        best = max(scores, key=lambda score: score["valid"])
-        write_json(_tuned_file(dataset, family, runs), {**best, "metric": "ndcg@10", "seed": SEED, "tried": scores})
+        best, path = max(scores, key=lambda score: score["valid"]), _tuned_file(dataset, family, runs)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {**best, "metric": "ndcg@10", "seed": SEED, "tried": scores})
 
 
 def tuned(dataset: Path, family: str, runs: Path) -> Settings | None:
