@@ -178,6 +178,8 @@ class CkdConfig(Section):
     """What the weight is a weight of: how the student's own loss and the distillation share a step."""
     temperature: Positive = 1.0
     """Softmax temperature (tau) of the student's scores. A number, or a schedule over epochs."""
+    teacher_temperature: Annotated[Number, Field(gt=0)] = 1.0
+    """Factor on each teacher's own softmax temperature: above 1 what it says is softer, below 1 sharper."""
     curriculum: Curriculum | None = None
     """Draw rows by difficulty; ``true`` means the defaults, ``null`` or ``false`` means all rows always."""
     pretrain_domains: tuple[Name, ...] = ()
@@ -190,6 +192,8 @@ class CkdConfig(Section):
     """Gets a folder per run: logs, checkpoints, the report."""
     cache_dir: Path = Field(default_factory=lambda: default_cache_dir())
     """Keeps what is costly to compute: item vectors, teachers, their signals. ``CKD_CACHE`` sets another default."""
+    per_user: Flag = False
+    """Keep each held-out item's rank, user by user, in the run's folder: what paired tests and slices are made of."""
     speed: Speed = Speed()
     """What makes training faster."""
 

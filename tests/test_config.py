@@ -21,8 +21,8 @@ from ckd_plugins.config import (
 )
 
 KNOWN = (
-    "teachers, candidates, integrator, loss, targets, weight, balance, temperature, curriculum, pretrain_domains, "
-    "text, signals, run_dir, cache_dir, speed"
+    "teachers, candidates, integrator, loss, targets, weight, balance, temperature, teacher_temperature, curriculum, "
+    "pretrain_domains, text, signals, run_dir, cache_dir, per_user, speed"
 )
 
 
@@ -102,12 +102,14 @@ def test_defaults_are_the_documented_ones():
         "weight": 1.0,
         "balance": "fixed",
         "temperature": 1.0,
+        "teacher_temperature": 1.0,
         "curriculum": None,
         "pretrain_domains": [],
         "text": {"fields": list(TEXT_FIELDS), "encoder": "minilm"},
         "signals": {"vectors": "float16"},
         "run_dir": "ckd_runs",
         "cache_dir": "",
+        "per_user": False,
         "speed": dict.fromkeys(SPEED, True),
     }
     assert Curriculum().model_dump(mode="json") == {

@@ -100,3 +100,17 @@ def test_an_interrupted_cache_is_no_store(ask: Teach, monkeypatch: pytest.Monkey
     taught = ask("last")
     assert set(taught.seconds) == {"cache"}
     assert taught.signal.known(torch.arange(50)).all()
+
+
+def test_teachers_are_made_softer_without_being_asked_again(run: Any, fakes: None) -> None:
+    """A factor that does nothing, that trains the teacher anew, or that finds the targets of another factor."""
+    found = {}
+    for factor in (1.0, 8.0):
+        for targets in ("once", "batch"):
+            section = {"teachers": ["last"], "teacher_temperature": factor, "targets": targets}
+            about = run("SASRec", ckd=section, epochs=1)["ckd"]
+            found[factor, targets] = about["history"][0]["confidence/last"]
+            asked = about["teachers"]["last"]
+    assert asked["reused"]
+    for targets in ("once", "batch"):
+        assert abs(found[8.0, targets] - found[1.0, targets]) > 1e-3

@@ -89,6 +89,7 @@ def _taught(
         store = open_store(plan, made.teacher, material, stem, reporter, seconds, verify)
     signal = store.bind(made.teacher.keys(material.instances), material.tokens, outside=made.teacher.outside)
     signal.name, weights = plan.label, store.manifest.provenance.weights_hash
+    signal.temperature *= config.teacher_temperature
     if not seconds:
         reporter.say(f"{plan.label}: reused from {made.folder} (fine-tuned before on the same data)")
     return Taught(plan.label, made.teacher, signal, made.folder, store.path, weights, seconds)
