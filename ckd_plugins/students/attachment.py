@@ -9,11 +9,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from ckd_plugins.errors import StudentError
 from ckd_plugins.host.speed.cross_entropy import Shared, shared_softmax
 from ckd_plugins.students.families import loss_method, require_student, trains_ranking
 from ckd_plugins.students.readers.base import Reader, per_row
+from ckd_plugins.students.readers.vectors import VectorReader
 from ckd_plugins.students.rows import BatchRows, Rows, RowSource
 from ckd_plugins.students.stopwatch import Stopwatch
 from ckd_plugins.students.terms import Terms
@@ -86,6 +88,17 @@ class Read:
         """Raw scores ``[P, C]`` with gradients, for ``Candidates`` or item ids ``[C]`` or ``[P, C]``."""
         items = candidates if isinstance(candidates, Tensor) else candidates.items
         return self._reader.scores(self._interaction, self._positions, items)
+
+    def vectors(self, items: Tensor) -> Tensor:
+        """The rows' vectors and those of one item each, ``items [P]``, with gradients: ``[P, 2, d]``.
+
+        Raises:
+            StudentError: the reader has none.
+        """
+        if not isinstance(self._reader, VectorReader):
+            raise StudentError(f"{self._reader!r} reads no vectors")
+        rows, table = self._reader.vectors(self._interaction, self._positions)
+        return torch.stack([rows, embedding(items, table)], dim=1)
 
 
 class _DistilledLoss:
