@@ -34,8 +34,8 @@ def vector_signals(signals: Sequence[Signal]) -> tuple[VectorSignal, ...]:
     if len(found) < len(signals):
         lists = next(signal.name for signal in signals if not isinstance(signal, VectorSignal))
         raise ConfigError(
-            f"the loss compares vectors, and teacher {lists!r} keeps scores; leave that teacher out, or take a loss that "
-            f"compares scores"
+            f"the loss compares vectors, and teacher {lists!r} keeps scores; leave that teacher out, or take a loss "
+            f"that compares scores"
         )
     return found
 

@@ -104,9 +104,7 @@ class FeatureRegression(Loss):
         """Return ``{"regression_rows": [B], "regression_items": [B]}``, or the one that is asked for."""
         found = target.vectors
         if found is None or not self.estimators:
-            raise ConfigError(
-                "loss feature_regression compares vectors: call bind_vectors, give targets some"
-            )
+            raise ConfigError("loss feature_regression compares vectors: call bind_vectors, give targets some")
         own = in_float(student)
         terms = {}
         for side in self.sides:
