@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckd_plugins.distillation.losses.base import Loss
+from ckd_plugins.distillation.losses.base import Loss, VectorShape
 from ckd_plugins.distillation.losses.cross_entropy import SoftCrossEntropy
 from ckd_plugins.distillation.losses.feature_regression import FeatureRegression
 from ckd_plugins.distillation.losses.js import JensenShannon
@@ -22,4 +22,5 @@ __all__ = [
     "ReverseKL",
     "SoftCrossEntropy",
     "StandardizedMSE",
+    "VectorShape",
 ]
