@@ -118,6 +118,7 @@ class _DistilledLoss:
         self._objective, self._reader, self._rows = objective, reader, rows
         self._column: str = getattr(model, "USER_ID", "user_id")  # of every batch, and one value a row
         self._balance = balance
+        self._parameters = [] if balance is None else list(model.parameters())
         self.terms, self.clock = Terms(), Stopwatch()
         self._shares = reader.softmax and isinstance(objective, SharingObjective)
         self._checked = False
@@ -133,7 +134,7 @@ class _DistilledLoss:
         terms = {"own_loss": total - part, "distillation_loss": distillation + part, "loss": total + distillation}
         if self._balance is not None:
             weight = _scale(self._objective)
-            self._balance.see(terms["own_loss"], terms["distillation_loss"] / weight, list(self._model.parameters()))
+            self._balance.see(terms["own_loss"], terms["distillation_loss"] / weight, self._parameters)
             terms |= {"balance/own": torch.tensor(share), "balance/distillation": torch.tensor(share * weight)}
         # A tuple stays one: RecBole logs its parts, and NCL's trainer drops the last during its warm-up.
         joint = (own[0] + distillation, *own[1:]) if isinstance(own, tuple) else terms["loss"]
