@@ -90,7 +90,7 @@ def fit(
             if reader is not None and integrates_once(config, reader, registry):
                 with seconds("targets"):
                     soft = soft_targets(taught, material, config, registry, reporter)
-            sampler = order_rows(student, splits, material, signals, config, host, registry)
+            sampler = order_rows(student, splits, material, signals, config, host, registry, soft)
             if reader is not None:
                 size = rows_a_batch(splits.train)
                 handle, objective = make_student(
