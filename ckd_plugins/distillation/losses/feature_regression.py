@@ -88,7 +88,7 @@ class FeatureRegression(Loss):
     def bind_vectors(self, width: int, teachers: Sequence[VectorShape]) -> None:
         """Make the estimators; the random numbers of the student do not shift."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)  # not those of GPUs, which are not restored
             for side in self.sides:
                 for k, teacher in enumerate(teachers):
                     self.estimators[f"{side}-{k}"] = Experts(width, teacher.width, self.experts)
