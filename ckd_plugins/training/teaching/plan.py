@@ -148,7 +148,8 @@ def first_difference(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> str 
         if value == kept.get(name):
             continue
         if name == "options" and isinstance(kept.get(name), Mapping):
-            return f"option {first_difference(kept[name], value)}"
+            either = {**dict.fromkeys(kept[name]), **value}  # an option that only the kept one has differs, too
+            return f"option {first_difference(kept[name], either)}"
         return f"{name} is {kept.get(name)!r} and this one needs {value!r}"
     return None
 
