@@ -12,6 +12,8 @@ from ckd_plugins.students.choose import vector_reader
 from ckd_plugins.students.probe import Probe
 from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.readers.vectors import VectorReader
+from ckd_plugins.teachers.base import Teacher
+from ckd_plugins.training.teaching.source import find_source
 
 __all__ = ["check_vectors", "with_vectors"]
 
@@ -20,13 +22,16 @@ def check_vectors(config: CkdConfig, registry: Registry) -> None:
     """Find out before anything runs what can be told of a loss that compares vectors without a student.
 
     Raises:
+        TeacherError: the folder that a teacher comes from holds none.
         ConfigError: a teacher keeps lists, or teachers are to be integrated once, which keeps no vectors.
     """
     if not _compares_vectors(config, registry):
         return
     loss = config.loss.name
     for component in config.teachers:
-        if getattr(registry.get("teacher", component.name).load(), "form", "factors") == "topk":
+        source, factory = find_source(component), registry.get("teacher", component.name).load()
+        options = (component if source is None else source.completed(component)).options
+        if isinstance(factory, type) and issubclass(factory, Teacher) and factory.form_of(options) == "topk":
             raise ConfigError(
                 f"loss {loss!r} compares vectors, and teacher {component.label!r} keeps lists of scores; leave that "
                 f"teacher out, or take one of the losses {_of_scores(registry)}"
