@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ckd_plugins.signals.base import Signal
+    from ckd_plugins.signals.base import Signal, VectorSignal
     from ckd_plugins.signals.bound import BoundSignal
     from ckd_plugins.signals.checking import Verdict, check_store, stores_in
     from ckd_plugins.signals.dense import DenseSignal
@@ -38,6 +38,7 @@ __all__ = [
     "Store",
     "StoreWriter",
     "TopKSignal",
+    "VectorSignal",
     "Verdict",
     "check_store",
     "export_store",
@@ -59,6 +60,7 @@ _HOME = {
     "Store": "store",
     "StoreWriter": "writer",
     "TopKSignal": "topk",
+    "VectorSignal": "base",
     "Verdict": "checking",
     "check_store": "checking",
     "export_store": "parquet",

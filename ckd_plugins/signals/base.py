@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
-__all__ = ["Signal"]
+__all__ = ["Signal", "VectorSignal"]
 
 
 class Signal(ABC):
@@ -51,3 +51,26 @@ class Signal(ABC):
             bool, in the shape of ``candidates``; ``[B, C]`` where the coverage differs from row to row and ``rows``
             are given.
         """
+
+
+class VectorSignal(Signal):
+    """A signal whose scores are products of vectors, which may be asked for themselves."""
+
+    width: int
+    """Their length ``d``."""
+
+    @abstractmethod
+    def vectors(self, rows: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the vectors of rows and of items, without gradients, on the device of ``items``.
+
+        Args:
+            rows: int64 ``[B]``.
+            items: int64 ``[C]``.
+
+        Returns:
+            float32 ``[B, d]`` and ``[C, d]``; zeros where the teacher does not know the row or the item.
+        """
+
+    @abstractmethod
+    def mean_squares(self) -> tuple[float, float]:
+        """Return the mean squared length of the known rows' vectors, of a sample at least, and of the known items'."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.errors import SignalError
+from ckd_plugins.signals.base import VectorSignal
 from ckd_plugins.signals.bound import BoundSignal, finite, identity_items, identity_rows
 
 __all__ = ["FactorSignal"]
@@ -19,8 +20,11 @@ _GATHER_COST = 48
 """A gathered vector costs as much as so many in a dense product (measured on a CPU, d = 300): with long lists of own
 candidates, scoring the whole catalogue and picking is the faster way."""
 
+_SAMPLE = 4096
+"""Rows whose vectors are measured: reading all of a mapped file would take what the file takes."""
 
-class FactorSignal(BoundSignal):
+
+class FactorSignal(BoundSignal, VectorSignal):
     """Exact scores for every candidate set: ``score(row, item) = vector[row] @ item_vector[item]``.
 
     The form for UniSRec, Recformer and nearly every sequential model. Vectors may be fp16 or int8 and memory-mapped;
@@ -56,6 +60,7 @@ class FactorSignal(BoundSignal):
         if scales is not None and scales.shape != vectors.shape[:1]:
             raise SignalError(f"signal {name!r}: scales {tuple(scales.shape)} must be [{len(vectors)}], one a vector")
         self._vectors, self._scales = vectors, scales
+        self.width = vectors.shape[1]
         # In the student's numbering and float32 once, not per batch; an unknown item's zeros give its score of 0.
         stored = items.to(item_vectors.device)
         self._table = item_vectors.detach()[stored.clamp_min(0)].float().masked_fill_((stored < 0)[:, None], 0.0)
@@ -95,14 +100,32 @@ class FactorSignal(BoundSignal):
         """Return the products of the rows' and the candidates' vectors, float32 ``[B, C]``."""
         self._check_batch(rows, candidates)
         device = candidates.device
-        if self._table.device != device:
-            self._table = self._table.to(device)
+        self._move(device)
         # A student under mixed precision must not lower the teacher's.
         with torch.autocast(device.type, enabled=False):
             vectors = self._gather(rows, device)
             if candidates.ndim == 1:
                 return vectors @ self._table[candidates].T
             return self._scores_per_row(vectors, candidates)
+
+    @torch.no_grad()
+    def vectors(self, rows: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rows' and the items' vectors, float32 ``[B, d]`` and ``[C, d]``."""
+        self._move(items.device)
+        return self._gather(rows, items.device), self._table[items]
+
+    @torch.no_grad()
+    def mean_squares(self) -> tuple[float, float]:
+        """Return the mean squared length of rows' and of items' vectors; 0 where none is known."""
+        rows = (self._rows >= 0).nonzero()[:, 0]
+        rows = rows[:: max(1, len(rows) // _SAMPLE)]
+        items = (self._items >= 0).nonzero()[:, 0].to(self._table.device)
+        first, second = (float(v.square().sum(dim=1).mean()) if len(v) else 0.0 for v in self.vectors(rows, items))
+        return first, second
+
+    def _move(self, device: torch.device) -> None:
+        if self._table.device != device:
+            self._table = self._table.to(device)
 
     def _gather(self, rows: Tensor, device: torch.device) -> Tensor:
         """Return the rows' vectors, float32 ``[B, d]``; zeros for rows that are not stored."""

@@ -63,6 +63,11 @@ class Teacher(ABC):
         return  # there is nothing to refuse
 
     @classmethod
+    def form_of(cls, options: Mapping[str, Any]) -> Literal["factors", "topk"]:
+        """Return the :attr:`form` of a teacher with these options, before it is made."""
+        return cls.form
+
+    @classmethod
     def split_of(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return RecBole's settings of the run that made a file among the options, as far as the file has them.
 

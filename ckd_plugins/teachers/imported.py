@@ -112,6 +112,11 @@ class Imported(Teacher):
             if option in given and owner not in given:
                 raise TeacherError(f"teacher 'imported': {option} belongs to {owner}; give both, or leave it out")
 
+    @classmethod
+    def form_of(cls, options: Mapping[str, Any]) -> Literal["factors", "topk"]:
+        """See :meth:`Teacher.form_of`: that of the files that are given."""
+        return "factors" if options.get("topk") is None else "topk"
+
     # Learning.
 
     def pretrain(self, domains: Sequence[Domain], *, progress: Progress | None = None) -> History:

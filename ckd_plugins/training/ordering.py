@@ -8,11 +8,16 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ckd_plugins.config import CkdConfig
 from ckd_plugins.curriculum.difficulty import combine
 from ckd_plugins.curriculum.evidence import Evidence
 from ckd_plugins.curriculum.sampler import CurriculumSampler
+from ckd_plugins.distillation.integrators.measures import confidence, consistency
+from ckd_plugins.distillation.numerics import masked_log_softmax
+from ckd_plugins.distillation.reading import over_catalogue
+from ckd_plugins.distillation.soft_targets import SoftTargets
 from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.data import Splits
 from ckd_plugins.host.loaders import row_lengths, rows_a_batch, set_row_order, trim_batches
@@ -44,11 +49,13 @@ def order_rows(
     config: CkdConfig,
     host: Any,
     registry: Registry,
+    soft: SoftTargets | None = None,
 ) -> CurriculumSampler | None:
     """Set the order of a train loader's rows.
 
     Batches are cut to their longest row where that changes nothing for the model, and only then rows of like length
-    are drawn together. Without that and without a curriculum RecBole's own order stands, bit for bit.
+    are drawn together. Without that and without a curriculum RecBole's own order stands, bit for bit. Measures of
+    teachers are those of ``soft``, where they were integrated before, and else asked for here: the same.
 
     Returns:
         The sampler in use, or ``None`` where RecBole's own order stands.
@@ -63,7 +70,7 @@ def order_rows(
     if curriculum is None or measures is None:
         difficulty, schedule, ramp = np.zeros(rows), _everything, 1
     else:
-        difficulty = _difficulty(measures, curriculum.direction, material, signals, registry)
+        difficulty = _difficulty(measures, curriculum.direction, material, signals, registry, soft)
         schedule = curriculum.schedule.build(registry, "schedule", until=1.0)
         ramp = curriculum.epochs
     sampler = CurriculumSampler(
@@ -88,10 +95,11 @@ def _difficulty(
     material: Material,
     signals: Sequence[Signal],
     registry: Registry,
+    soft: SoftTargets | None,
 ) -> NDArray[np.float64]:
     specs = {name: registry.get("difficulty", name) for name in weights}
     asked = any(getattr(spec, "teachers", 0) for spec in specs.values())
-    confidence, disagreement = _teachers_view(material, signals) if asked and signals else (None, None)
+    confidence, disagreement = _teachers_view(material, signals, soft) if asked and signals else (None, None)
     at = material.instances
     evidence = Evidence(
         at.flat.astype(np.int64),
@@ -119,26 +127,30 @@ def _by_row(values: Any, parent: NDArray[np.int64] | None) -> NDArray[np.float64
 
 @torch.no_grad()
 def _teachers_view(
-    material: Material, signals: Sequence[Signal]
+    material: Material, signals: Sequence[Signal], soft: SoftTargets | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Mean confidence in each row's target among the whole catalogue, and mean divergence between teachers."""
-    from ckd_plugins.distillation.integrators.measures import confidence, consistency
-    from ckd_plugins.distillation.numerics import masked_log_softmax
-    from ckd_plugins.distillation.reading import over_catalogue
+    if soft is None:
+        known, confident, agreed = _ask(material, signals)
+    else:
+        known, confident, agreed = soft.known, soft.measures[:, 1], soft.measures[:, 2]
+    count = known.sum(dim=1)
 
-    targets = torch.from_numpy(material.instances.target).long()
-    confident = np.full(len(targets), np.nan)
-    disputed = np.full(len(targets), np.nan)
-    for rows, reading in over_catalogue(signals, targets + 1, len(material.tokens)):
+    def mean(values: Tensor, least: int) -> NDArray[np.float64]:
+        found = (values * known).sum(dim=1) / count
+        return np.asarray(found.masked_fill(count < least, torch.nan).double())
+
+    return mean(confident, 1), 1 - mean(agreed, 2) if len(signals) > 1 else None
+
+
+def _ask(material: Material, signals: Sequence[Signal]) -> tuple[Tensor, Tensor, Tensor]:
+    """What integrating the teachers once keeps of each, ``[R, K]``: whether it knows a row, confidence, consistency."""
+    blocks = []
+    targets = torch.from_numpy(material.instances.target).long() + 1
+    for _, reading in over_catalogue(signals, targets, len(material.tokens)):
         known, log_share = reading.known, masked_log_softmax(reading.logits, reading.mask)
         share = log_share.exp()
-        count = known.sum(dim=0)
-        some = (count > 0).numpy()
         own = confidence(share, log_share, known, reading.target, reading.mask)
-        at = rows.numpy()
-        confident[at[some]] = (own.sum(dim=0) / count)[some].double().numpy()
-        two = (count > 1).numpy()
-        if two.any():
-            agreed = consistency(share, known)
-            disputed[at[two]] = 1 - ((agreed * known).sum(dim=0) / count)[two].double().numpy()
-    return confident, disputed if len(signals) > 1 else None
+        blocks.append((known.T, own.T, consistency(share, known, log_share).T))
+    known, confident, agreed = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+    return known, confident, agreed

@@ -14,6 +14,8 @@ from ckd_plugins import DifficultySpec, hookimpl
 from ckd_plugins.config import CkdConfig
 from ckd_plugins.curriculum.evidence import Evidence
 from ckd_plugins.curriculum.sampler import CurriculumSampler
+from ckd_plugins.distillation.integrators import Best
+from ckd_plugins.distillation.soft_targets import SoftTargets, integrate
 from ckd_plugins.errors import ConfigError, UnknownNameError
 from ckd_plugins.host.data import ROW_FIELD
 from ckd_plugins.registry import Registry
@@ -26,10 +28,14 @@ NEITHER = {"speed": {"trim": False, "bucket": False}}
 
 
 def ordered(
-    run: Any, registry: Registry, section: dict[str, Any] | None = None, signals: Sequence[Signal] = ()
+    run: Any,
+    registry: Registry,
+    section: dict[str, Any] | None = None,
+    signals: Sequence[Signal] = (),
+    soft: SoftTargets | None = None,
 ) -> CurriculumSampler | None:
     config = CkdConfig.parse(section or {})
-    return order_rows(run.model, run.splits, run.material, signals, config, run.host, registry)
+    return order_rows(run.model, run.splits, run.material, signals, config, run.host, registry, soft)
 
 
 def batches(run: Any) -> list[Any]:
@@ -201,6 +207,41 @@ def test_teachers_are_asked_over_the_whole_catalogue(prepare: Prepare, registry:
     assert np.isnan(disputed[~both]).all()
     # Each teacher against the other one; the divergence is symmetric, so the mean is the divergence itself.
     np.testing.assert_allclose(disputed[both], divergence[both], atol=1e-5)
+
+
+@pytest.mark.parametrize("teachers", [1, 3])
+def test_teachers_that_were_integrated_are_not_asked_again(
+    prepare: Prepare, registry: Registry, monkeypatch: pytest.MonkeyPatch, teachers: int
+) -> None:
+    """Asking the catalogue costs as much as integrating it did; and the measures must be the same ones."""
+    measures = Measures()
+    registry.register(measures, "measures")
+    run, generator = prepare("BPR"), torch.Generator().manual_seed(0)
+    n, rows = len(run.material.tokens), len(run.splits.train_dataset)
+    signals = [
+        DenseSignal.from_arrays(
+            3 * torch.randn(rows, n, generator=generator),
+            name=f"t{k}",
+            known=torch.rand(rows, generator=generator) < 0.6,
+        )
+        for k in range(teachers)
+    ]
+    section = {"curriculum": {"difficulty": "looks"}}
+    ordered(run, registry, section, signals)
+    asked = measures.seen
+    targets = torch.from_numpy(run.material.instances.target).long() + 1
+    blocks = list(integrate(signals, Best(), targets, n, 10))
+    soft = SoftTargets(**{name: torch.cat([block[name] for block in blocks]) for name in blocks[0]})
+    for signal in signals:
+        monkeypatch.setattr(signal, "scores", None)
+    ordered(run, registry, section, signals, soft)
+    for name in ("confidence", "disagreement"):
+        before, after = getattr(asked, name), getattr(measures.seen, name)
+        if teachers == 1 and name == "disagreement":
+            assert before is after is None
+        else:
+            assert np.isnan(before).any()
+            np.testing.assert_array_equal(after, before)
 
 
 def test_one_teacher_has_nobody_to_disagree_with(prepare: Prepare, registry: Registry) -> None:

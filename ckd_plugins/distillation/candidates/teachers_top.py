@@ -73,10 +73,6 @@ class TeachersTop(CandidateSource):
             self._top = TopItems(self._signals, self._n_items, self.n)
         return self._top
 
-    def __call__(self, targets: Tensor) -> Candidates:
-        """Not possible: which items they are depends on the rows."""
-        raise RuntimeError("teachers_top chooses by rows; call choose(rows, targets)")
-
 
 def _first(items: Tensor) -> Tensor:
     """Where an item stands for the first time in its row: bool, in the shape of ``items`` ``[B, C]``."""
