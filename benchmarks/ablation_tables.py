@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 import numpy as np
+from ablation_records import by_user
 from ablation_rows import ROWS
-from ablation_runs import Teacher, teachers_of, tuned, work_of
+from ablation_runs import Places, Teacher, teachers_of, tuned, work_of
 from pages import write_table
 
 SHOWN = ("recall@10", "ndcg@10", "recall@50", "ndcg@50")
@@ -31,31 +32,25 @@ class Cell:
         """A metric's mean over the seeds."""
         return float(np.mean([result[of][metric] for result in self.results.values()]))
 
-    def per_user(self, metric: str, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """``[U]`` users and ``[S, U]`` their metric in the test.
-
-        Raises:
-            click.ClickException: two seeds were tested on other users.
-        """
-        from ckd_plugins.training.per_user import read_per_user
-
-        folders = [Path(self.results[seed]["ckd"]["run_dir"]) for seed in seeds]
-        found = [read_per_user(folder / "per_user-test.npz") for folder in folders]
-        users = found[0].users
-        for folder, one in zip(folders, found, strict=True):
-            if not np.array_equal(one.users, users):
-                raise click.ClickException(f"{folder} was tested on other users than {folders[0]}; remove one of them")
-        return users, np.stack([one.values(metric) for one in found])
+    def per_user(self, metric: str, seeds: Sequence[int]) -> tuple[set[str], np.ndarray]:
+        """Which users were tested, and ``[S, U]`` their metric."""
+        records = [self.results[seed] for seed in seeds]
+        users = {record["users"] for record in records}
+        if len(users) > 1:
+            raise click.ClickException(f"{self.title!r}: its seeds were tested on different users; remove some records")
+        return users, np.stack([by_user(record, metric) for record in records])
 
 
-def cells(dataset: Path, family: str, seeds: Sequence[int], teachers: Sequence[Teacher], runs: Path) -> dict[str, Cell]:
+def cells(
+    dataset: Path, family: str, seeds: Sequence[int], teachers: Sequence[Teacher], places: Places
+) -> dict[str, Cell]:
     """Rows that have a finished run."""
     found = {}
-    ready = tuned(dataset, family, runs) is not None
+    ready = tuned(dataset, family, places) is not None
     for name, row in ROWS[family].items():
         if (row.tuned and not ready) or (row.teachers == "second" and len(teachers) < 2):
             continue
-        works = {seed: work_of(dataset, family, name, seed, teachers, runs) for seed in seeds}
+        works = {seed: work_of(dataset, family, name, seed, teachers, places) for seed in seeds}
         results = {seed: result for seed, work in works.items() if (result := work.result()) is not None}
         if results:
             title = row.title
@@ -73,7 +68,7 @@ def compared(one: Cell, other: Cell, metric: str) -> Any:
     if not seeds:
         return None
     (users, before), (theirs, after) = one.per_user(metric, seeds), other.per_user(metric, seeds)
-    if not np.array_equal(users, theirs):
+    if users != theirs:
         raise click.ClickException(f"{one.title!r} and {other.title!r} were tested on other users")
     return compare(before, after)
 
@@ -141,15 +136,15 @@ def gains_table(tables: Mapping[tuple[str, str], Mapping[str, Cell]]) -> Iterato
 
 
 def write_tables(
-    data: Path, datasets: Sequence[str], families: Sequence[str], seeds: Sequence[int], named: str, runs: Path,
+    data: Path, datasets: Sequence[str], families: Sequence[str], seeds: Sequence[int], named: str, places: Places,
     page: Path | None,
 ) -> None:  # fmt: skip
     """Print all tables, and put them into a page."""
     tables = {}
     for dataset in datasets:
-        teachers = teachers_of(data / dataset, named, runs)
+        teachers = teachers_of(data / dataset, named, places.runs)
         for family in families:
-            found = cells(data / dataset, family, seeds, teachers, runs)
+            found = cells(data / dataset, family, seeds, teachers, places)
             if found:
                 tables[dataset, family] = found
                 write_table("\n".join(rows_table(found)), f"ablation {family} {dataset}", page)

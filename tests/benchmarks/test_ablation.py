@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,8 @@ import ablation_tables
 import click
 import numpy as np
 import pytest
-from ablation_runs import Teacher, Work, claim
+from ablation_records import by_user, write_record
+from ablation_runs import Places, Teacher, Work, claim
 from ablation_tables import Cell, gains_table, rows_table
 from click.testing import CliRunner, Result
 from filelock import FileLock
@@ -44,11 +46,16 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setitem(ablation_rows.FAMILIES, "SASRec", small)
     monkeypatch.setattr(ablation_tables, "SHOWN", ("recall@10", "ndcg@10"))
     fixed = ["--data", str(shop.parent), "--datasets", "shop", "--teachers", TEACHERS, "--runs", str(tmp_path / "runs")]
+    fixed += ["--records", str(tmp_path / "records")]
 
     def invoke(*given: str, family: str = "SASRec") -> Result:
         return CliRunner().invoke(ablation.main, [*fixed, "--families", family, *given], catch_exceptions=False)
 
     return invoke
+
+
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path / "runs", tmp_path / "records")
 
 
 def students(tmp_path: Path) -> list[Path]:
@@ -62,7 +69,7 @@ def test_from_tuning_to_the_page(call: Call, tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "run with --tune first" in refused.output
     assert call("--tune").exit_code == 0
-    chosen = json.loads((tmp_path / "runs" / "tuned" / "shop-SASRec.json").read_text())
+    chosen = json.loads((tmp_path / "records" / "tuned" / "shop-SASRec.json").read_text())
     assert chosen["valid"] == max(one["valid"] for one in chosen["tried"])
     assert len(students(tmp_path)) == 2
     page = tmp_path / "page.md"
@@ -79,9 +86,12 @@ def test_from_tuning_to_the_page(call: Call, tmp_path: Path) -> None:
     assert "| shop | SASRec, over plain, tuned | 1 | ndcg@10 |" in text
     results = {path: json.loads(path.read_text()) for path in kept}
     assert {len(one["ckd"]["teachers"]) for one in results.values()} == {0, 1, 2}
-    again = call(*rows)
+    shutil.rmtree(tmp_path / "runs")  # another machine has the records only
+    page.write_text(page.read_text().replace("| plain | 1 |", "| lost |"))
+    again = call(*rows, "--write", str(page))
+    assert page.read_text() == text
     assert "4 of 4 runs are finished; the others take 0 minutes" in again.output
-    assert students(tmp_path) == kept
+    assert not students(tmp_path)
 
 
 @pytest.mark.parametrize("family", ["LightGCN", "DeepFM"])
@@ -104,8 +114,8 @@ def test_a_run_that_another_process_has_is_left_to_it(call: Call, tmp_path: Path
     """Two processes that train the same student, or wait for one another."""
     rows = ["--rows", "plain", "--seeds", "7,8"]
     assert "0 of 2" in call(*rows, "--only-plan").output
-    works = ablation.plan(tmp_path / "data", ["shop"], ["SASRec"], ["plain"], [7, 8], TEACHERS, tmp_path / "runs")
-    with claim(tmp_path / "runs" / "locks" / f"{works[0].folder.name}.lock") as ours:
+    works = ablation.plan(tmp_path / "data", ["shop"], ["SASRec"], ["plain"], [7, 8], TEACHERS, places(tmp_path))
+    with claim(tmp_path / "runs" / "locks" / f"{works[0].name}.lock") as ours:
         assert ours
         done = call(*rows)
     assert done.exit_code == 0
@@ -147,20 +157,17 @@ def test_a_failed_run_does_not_stop_the_others(call: Call, tmp_path: Path, monke
 
 def test_runs_are_told_apart_by_all_that_decides_them(tmp_path: Path) -> None:
     """A finished run taken for one with another seed, setting or teacher; a title that makes a run another one."""
-    teacher = Teacher("a", tmp_path / "a")
-    work = Work(tmp_path / "shop", "SASRec", "title", 1, {"epochs": 2}, {"weight": 1.0}, (teacher,), tmp_path)
+    teacher = Teacher("a", tmp_path / "a", "recipe")
+    work = Work(tmp_path / "shop", "SASRec", "title", 1, {"epochs": 2}, {"weight": 1.0}, (teacher,), places(tmp_path))
     others = [
         {"dataset": tmp_path / "other"}, {"family": "LightGCN"}, {"seed": 2}, {"settings": {"epochs": 3}},
-        {"ckd": {"weight": 4.0}}, {"teachers": ()}, {"teachers": (Teacher("b", tmp_path / "b"),)},
+        {"ckd": {"weight": 4.0}}, {"teachers": ()}, {"teachers": (replace(teacher, label="b"),)},
+        {"teachers": (replace(teacher, recipe="another"),)},
     ]  # fmt: skip
-    folders = {replace(work, **other).folder for other in others}
-    assert len(folders) == len(others)
-    assert work.folder not in folders
-    assert replace(work, title="renamed").folder == work.folder
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "card.json").write_text('{"digest": "new weights"}')
-    assert work.folder not in folders
-    assert work.key["teachers"] == [["a", "new weights"]]
+    names = {replace(work, **other).name for other in others}
+    assert len(names) == len(others)
+    assert work.name not in names
+    assert replace(work, title="renamed", teachers=(replace(teacher, folder=tmp_path),)).name == work.name
 
 
 def test_a_teacher_of_each_dataset(tmp_path: Path) -> None:
@@ -175,20 +182,42 @@ def test_a_teacher_of_each_dataset(tmp_path: Path) -> None:
         assert [teacher.folder.name for teacher in found] == [f"unisrec-{name}", f"{name}-vqrec"]
 
 
+def recorded(folder: Path, ranks: list[int]) -> dict[str, Any]:
+    """The record of a run with these ranks."""
+    folder.mkdir(parents=True)
+    count = np.ones(len(ranks), np.int32)
+    users = np.array([f"u{place}" for place in range(len(ranks))])
+    about = PerUser(users, users, np.array(ranks, np.int32), count, count, 50)
+    write_per_user(folder / "per_user-test.npz", about)
+    metrics = {metric: float(about.values(metric).mean()) for metric in ablation_tables.SHOWN}
+    result = {"test_result": metrics, "best_valid_result": metrics, "best_valid_score": 0.1}
+    (folder / "result.json").write_text(json.dumps({**result, "ckd": {"seconds": {"fit": 1.0}}}))
+    return write_record(folder / "record.json", {"seed": 1}, folder)
+
+
 def cell(folder: Path, title: str, reference: str | None, ranks: dict[int, list[int]]) -> Cell:
-    results: dict[int, dict[str, Any]] = {}
-    for seed, found in ranks.items():
-        run = folder / f"{title}-{seed}"
-        run.mkdir(parents=True)
-        count = np.ones(len(found), np.int32)
-        users = np.array([f"u{place}" for place in range(len(found))])
-        about = PerUser(users, users, np.array(found, np.int32), count, count, 50)
-        write_per_user(run / "per_user-test.npz", about)
-        metrics = {
-            metric: float(about.values(metric).mean()) for metric in ("recall@10", "ndcg@10", "recall@50", "ndcg@50")
-        }
-        results[seed] = {"test_result": metrics, "best_valid_result": metrics, "ckd": {"run_dir": str(run)}}
+    results = {seed: recorded(folder / f"{title}-{seed}", found) for seed, found in ranks.items()}
     return Cell(title, reference, results)
+
+
+def test_a_record_keeps_each_users_metric(tmp_path: Path) -> None:
+    """A table of records that says something else than the runs did."""
+    ranks = np.random.default_rng(0).integers(0, 51, 300).tolist()
+    record = recorded(tmp_path / "run", ranks)
+    assert json.loads((tmp_path / "run" / "record.json").read_text()) == record
+    assert len(record["ranks"]) < 2 * len(ranks)
+    for metric, mean in record["test_result"].items():
+        assert np.isclose(by_user(record, metric).mean(), mean)
+
+
+def test_a_record_is_of_one_target_a_user(tmp_path: Path) -> None:
+    """Two targets of one user would be two users."""
+    (tmp_path / "result.json").write_text(json.dumps({name: {} for name in ("test_result", "ckd")}))
+    twice, ones = np.array(["u", "u"]), np.ones(2, np.int32)
+    write_per_user(tmp_path / "per_user-test.npz", PerUser(twice, np.array(["i", "j"]), ones, ones, ones, 50))
+    with pytest.raises(click.ClickException, match="one held-out item a user"):
+        write_record(tmp_path / "record.json", {}, tmp_path)
+    assert not (tmp_path / "record.json").exists()
 
 
 def test_rows_are_compared_over_the_seeds_that_both_have(tmp_path: Path) -> None:
