@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ckd_plugins.signals.base import Signal
+    from ckd_plugins.signals.best import Best
     from ckd_plugins.signals.bound import BoundSignal
     from ckd_plugins.signals.checking import Verdict, check_store, stores_in
     from ckd_plugins.signals.dense import DenseSignal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ckd_plugins.signals.writer import Shard, StoreWriter
 
 __all__ = [
+    "Best",
     "BoundSignal",
     "Column",
     "Coverage",
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Best": "best",
     "BoundSignal": "bound",
     "Column": "manifest",
     "Coverage": "store",

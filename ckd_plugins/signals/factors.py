@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.errors import SignalError
+from ckd_plugins.signals.base import LOG_ZERO
+from ckd_plugins.signals.best import Best, BoundBest
 from ckd_plugins.signals.bound import BoundSignal, finite, identity_items, identity_rows
 
 __all__ = ["FactorSignal"]
@@ -34,6 +36,8 @@ class FactorSignal(BoundSignal):
         name: the teacher's name.
         temperature: the teacher's softmax temperature.
         scales: float ``[S]``, what each stored vector is multiplied by; ``None`` is 1.
+        best: each stored row's best items; used where the run has every stored item, and else left aside, because the
+            best and their probabilities among fewer items are others.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class FactorSignal(BoundSignal):
         name: str,
         temperature: float,
         scales: Tensor | None = None,
+        best: Best | None = None,
     ) -> None:
         super().__init__(rows, items, name=name, temperature=temperature)
         if vectors.ndim != 2 or item_vectors.ndim != 2 or vectors.shape[1] != item_vectors.shape[1]:
@@ -57,7 +62,9 @@ class FactorSignal(BoundSignal):
             raise SignalError(f"signal {name!r}: scales {tuple(scales.shape)} must be [{len(vectors)}], one a vector")
         self._vectors, self._scales = vectors, scales
         # In the student's numbering and float32 once, not per batch; an unknown item's zeros give its score of 0.
-        stored = items.to(item_vectors.device)
+        stored, n_stored = items.to(item_vectors.device), len(item_vectors)
+        fits = best is not None and BoundBest.fits(items, n_stored)
+        self._best = BoundBest(best, items, n_stored, self.temperature) if best is not None and fits else None
         self._table = item_vectors.detach()[stored.clamp_min(0)].float().masked_fill_((stored < 0)[:, None], 0.0)
 
     @classmethod
@@ -103,6 +110,44 @@ class FactorSignal(BoundSignal):
             if candidates.ndim == 1:
                 return vectors @ self._table[candidates].T
             return self._scores_per_row(vectors, candidates)
+
+    def best(self, rows: Tensor, n: int) -> Tensor | None:
+        """Return the stored lists' first ``n``; ``None`` where lists are not stored, or are shorter."""
+        lists = self._best
+        if lists is None or (n > lists.n and not lists.complete):
+            return None
+        at, known = self._stored_rows(rows)
+        found = rows.new_zeros(len(rows), n)
+        found[:, : lists.n] = lists.ids(at, n).masked_fill_(~known[:, None], 0)
+        return found
+
+    def log_probs(self, rows: Tensor, candidates: Tensor) -> Tensor | None:
+        """Return what the stored log-sum-exp makes of the candidates' scores; ``None`` where none is stored."""
+        if self._best is None:
+            return None
+        at, known = self._stored_rows(rows)
+        total = self._best.logsumexp(at).to(candidates.device)
+        found = self.scores(rows, candidates).div_(self.temperature) - total[:, None]
+        return found.masked_fill_(~(known.to(found.device)[:, None] & self.known_items(candidates)), LOG_ZERO)
+
+    def outside(self, rows: Tensor) -> Tensor | None:
+        """Return the probability, over all known items, of those that are not on a row's stored list.
+
+        Args:
+            rows: int64 ``[B]``.
+
+        Returns:
+            float32 ``[B]``, 1 in rows that the teacher does not know; ``None`` where lists are not stored.
+        """
+        if self._best is None:
+            return None
+        at, known = self._stored_rows(rows)
+        return self._best.outside(at).masked_fill_(~known, 1.0).to(rows.device)
+
+    def _stored_rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where the rows are stored, 0 for those that are not, and which are: both on the CPU, ``[B]``."""
+        positions = self._positions(rows)
+        return positions.clamp_min(0), positions >= 0
 
     def _gather(self, rows: Tensor, device: torch.device) -> Tensor:
         """Return the rows' vectors, float32 ``[B, d]``; zeros for rows that are not stored."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ckd_plugins.config import CkdConfig
-from ckd_plugins.curriculum.difficulty import combine
+from ckd_plugins.curriculum.difficulty import combine, teacher_confidence
 from ckd_plugins.curriculum.evidence import Evidence
 from ckd_plugins.curriculum.sampler import CurriculumSampler
 from ckd_plugins.errors import ConfigError
@@ -21,6 +22,9 @@ from ckd_plugins.signals.base import Signal
 from ckd_plugins.training.material import Material
 
 __all__ = ["check_order", "order_rows"]
+
+_ROWS = 8192
+"""Whose confidence is looked up at once."""
 
 
 def check_order(model: Any, material: Material, config: CkdConfig) -> None:
@@ -90,8 +94,8 @@ def _difficulty(
     registry: Registry,
 ) -> NDArray[np.float64]:
     specs = {name: registry.get("difficulty", name) for name in weights}
-    asked = any(getattr(spec, "teachers", 0) for spec in specs.values())
-    confidence, disagreement = _teachers_view(material, signals) if asked and signals else (None, None)
+    asking = {spec.load() for spec in specs.values() if getattr(spec, "teachers", 0)}
+    confidence, disagreement = _teachers_view(material, signals, asking) if asking and signals else (None, None)
     at = material.instances
     evidence = Evidence(
         at.flat.astype(np.int64),
@@ -117,16 +121,49 @@ def _by_row(values: Any, parent: NDArray[np.int64] | None) -> NDArray[np.float64
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-@torch.no_grad()
 def _teachers_view(
-    material: Material, signals: Sequence[Signal]
+    material: Material, signals: Sequence[Signal], asking: Set[object]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Mean confidence in each row's target among the whole catalogue, and mean divergence between teachers."""
+    """Mean confidence in each row's target among the whole catalogue, and mean divergence between teachers.
+
+    Args:
+        material: the run's data.
+        signals: the teachers.
+        asking: the measures that look at either. Divergence takes all items' scores; the package's own measure of
+            confidence does not look at it, and confidence may be known without them.
+    """
+    targets = torch.from_numpy(material.instances.target).long()
+    if len(signals) == 1 or asking == {teacher_confidence}:
+        known = _known_confidence(targets + 1, signals)
+        if known is not None:
+            return known, None
+    return _view_of_all(material, signals, targets)
+
+
+@torch.no_grad()
+def _known_confidence(targets: Tensor, signals: Sequence[Signal]) -> NDArray[np.float64] | None:
+    """Mean confidence where all teachers know it without scoring the catalogue; ``None`` where one does not."""
+    confident = np.full(len(targets), np.nan)
+    for rows in torch.split(torch.arange(len(targets)), _ROWS):
+        own = [signal.log_probs(rows, targets[rows, None]) for signal in signals]
+        found = [one for one in own if one is not None]
+        if len(found) < len(own):
+            return None
+        known = torch.stack([signal.known(rows) for signal in signals])
+        total = torch.stack([one[:, 0].exp().masked_fill(~k, 0.0) for one, k in zip(found, known, strict=True)]).sum(0)
+        confident[rows.numpy()] = (total / known.sum(dim=0)).double().numpy()  # 0 / 0 is NaN: no teacher knows the row
+    return confident
+
+
+@torch.no_grad()
+def _view_of_all(
+    material: Material, signals: Sequence[Signal], targets: Tensor
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """The same from every item's score."""
     from ckd_plugins.distillation.integrators.measures import confidence, consistency
     from ckd_plugins.distillation.numerics import masked_log_softmax
     from ckd_plugins.distillation.reading import over_catalogue
 
-    targets = torch.from_numpy(material.instances.target).long()
     confident = np.full(len(targets), np.nan)
     disputed = np.full(len(targets), np.nan)
     for rows, reading in over_catalogue(signals, targets + 1, len(material.tokens)):
