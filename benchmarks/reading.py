@@ -95,7 +95,7 @@ def overhead(dataset: str, scratch: Path, rounds: int, batches: int) -> Iterator
             dataset, settings, 3, {"targets": "batch", "speed": SLOW}, scratch
         ),
     }
-    yield from compared(turns(slow, max(2, rounds // 2), 2))
+    yield from compared(turns(slow, max(1, rounds // 2), max(1, batches // 5)))
 
 
 @click.command()

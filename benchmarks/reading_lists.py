@@ -41,19 +41,15 @@ def by_product(signal: FactorSignal, rows: Tensor, items: Tensor) -> Tensor:
 
 def by_list(signal: FactorSignal, rows: Tensor, items: Tensor, rest: str) -> Tensor:
     """Probabilities of all items from the list: ``rest`` of them ``"even"``, ``"none"``, or scaled away."""
-    listed = signal.best(rows, TOP)
+    listed = signal.listed(rows)
     assert listed is not None
-    log_probs = signal.log_probs(rows, listed)
-    outside = signal.outside(rows)
-    assert log_probs is not None
-    assert outside is not None
-    probs = log_probs.exp()
+    probs = listed.log_probs.exp()
     if rest == "even":
-        whole = (outside / (len(items) - TOP))[:, None].repeat(1, len(items))
+        whole = (listed.outside / (len(items) - TOP))[:, None].repeat(1, len(items))
     else:
         whole = torch.zeros(len(rows), len(items))
         probs = probs / probs.sum(dim=1, keepdim=True)
-    return whole.scatter_(1, listed - 1, probs)
+    return whole.scatter_(1, listed.items - 1, probs)
 
 
 def errors(signal: FactorSignal, rows: int, items: Tensor, way: Callable[[Tensor], Tensor], *, listed: bool) -> str:
@@ -118,8 +114,8 @@ def list_table(dataset: str, scratch: Path, rounds: int, rows: int) -> Iterator[
     yield line("softmax over all items, by product", lambda b: by_product(signal, b, items), vectors, product)
     exact = probed(lambda b: by_list(signal, b, items, "even"), listed=True)
     yield line(
-        f"the {TOP} best and the rest's mass, from the list",
-        lambda b: (signal.best(b, TOP), signal._best.outside(signal._stored_rows(b)[0])),
+        f"the {TOP} best and the mass of the rest, from the list",
+        signal.listed,
         size,
         exact,
     )

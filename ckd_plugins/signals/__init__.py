@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ckd_plugins.signals.base import Signal
-    from ckd_plugins.signals.best import Best
+    from ckd_plugins.signals.best import Best, Listed
     from ckd_plugins.signals.bound import BoundSignal
     from ckd_plugins.signals.checking import Verdict, check_store, stores_in
     from ckd_plugins.signals.dense import DenseSignal
@@ -33,6 +33,7 @@ __all__ = [
     "DenseSignal",
     "FactorSignal",
     "Layout",
+    "Listed",
     "Manifest",
     "Provenance",
     "Shard",
@@ -55,6 +56,7 @@ _HOME = {
     "DenseSignal": "dense",
     "FactorSignal": "factors",
     "Layout": "layout",
+    "Listed": "best",
     "Manifest": "manifest",
     "Provenance": "manifest",
     "Shard": "writer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ckd_plugins.signals.layout import BEST
 
-__all__ = ["Best", "BoundBest", "find_best"]
+__all__ = ["Best", "BoundBest", "Listed", "find_best"]
 
 _BLOCK_BYTES = 16 << 20
 """Of scores that exist at once while lists are made."""
@@ -41,6 +41,18 @@ class Best:
     def among(cls, arrays: Mapping[str, Tensor]) -> Best | None:
         """Take them from a store's arrays; ``None`` where it keeps no lists."""
         return cls(*(arrays[name] for name in BEST)) if set(arrays) >= set(BEST) else None
+
+
+class Listed(NamedTuple):
+    """The best items of ``B`` rows in the student's numbering; ``n`` as many as are stored."""
+
+    items: Tensor
+    """int64 ``[B, n]``, best first; 0 in rows that the teacher does not know."""
+    log_probs: Tensor
+    """float32 ``[B, n]`` in nats, over all items that the teacher knows, at its temperature; ``LOG_ZERO`` in rows that
+    it does not know."""
+    outside: Tensor
+    """float32 ``[B]``: the probability of all items that are not listed; 1 in rows that it does not know."""
 
 
 class BoundBest:
@@ -80,11 +92,9 @@ class BoundBest:
         """Return float32 ``[B]``."""
         return self._best.logsumexp.index_select(0, at)
 
-    def outside(self, at: Tensor) -> Tensor:
-        """Return the probability of all items that are not on a row's list, float32 ``[B]``."""
-        scores = self._best.scores.index_select(0, at)
-        listed = (scores / self._temperature - self.logsumexp(at)[:, None]).exp().sum(dim=1)
-        return (1.0 - listed).clamp_(0.0, 1.0)
+    def log_probs(self, at: Tensor) -> Tensor:
+        """Return the listed items' log-probabilities over all ``M`` items, float32 ``[B, n]``."""
+        return self._best.scores.index_select(0, at) / self._temperature - self.logsumexp(at)[:, None]
 
 
 @contextmanager

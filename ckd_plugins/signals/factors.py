@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ckd_plugins.errors import SignalError
 from ckd_plugins.signals.base import LOG_ZERO
-from ckd_plugins.signals.best import Best, BoundBest
+from ckd_plugins.signals.best import Best, BoundBest, Listed
 from ckd_plugins.signals.bound import BoundSignal, finite, identity_items, identity_rows
 
 __all__ = ["FactorSignal"]
@@ -130,19 +130,22 @@ class FactorSignal(BoundSignal):
         found = self.scores(rows, candidates).div_(self.temperature) - total[:, None]
         return found.masked_fill_(~(known.to(found.device)[:, None] & self.known_items(candidates)), LOG_ZERO)
 
-    def outside(self, rows: Tensor) -> Tensor | None:
-        """Return the probability, over all known items, of those that are not on a row's stored list.
+    def listed(self, rows: Tensor) -> Listed | None:
+        """Return all that is stored of the rows' best items and of the rest, without any product.
 
         Args:
             rows: int64 ``[B]``.
 
         Returns:
-            float32 ``[B]``, 1 in rows that the teacher does not know; ``None`` where lists are not stored.
+            On the device of ``rows``; ``None`` where lists are not stored.
         """
         if self._best is None:
             return None
         at, known = self._stored_rows(rows)
-        return self._best.outside(at).masked_fill_(~known, 1.0).to(rows.device)
+        items = self._best.ids(at, self._best.n).masked_fill_(~known[:, None], 0)
+        log_probs = self._best.log_probs(at).masked_fill_(~known[:, None], LOG_ZERO)
+        outside = (1.0 - log_probs.exp().sum(dim=1)).clamp_(0.0, 1.0)
+        return Listed(items.to(rows.device), log_probs.to(rows.device), outside.to(rows.device))
 
     def _stored_rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return where the rows are stored, 0 for those that are not, and which are: both on the CPU, ``[B]``."""

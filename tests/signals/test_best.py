@@ -76,14 +76,19 @@ def test_lists_are_the_best_in_order_and_the_rest_is_what_is_left(stored):
     """Guards against stored numbers of items, and against mass that counts the list or leaves out the tail."""
     world, store, vectors = stored
     signal, order = run_of(world, store)
-    probs = np.exp(reference(world, vectors, order, signal.temperature))
+    log_probs = reference(world, vectors, order, signal.temperature)
+    probs = np.exp(log_probs)
     found = signal.best(torch.arange(ROWS + 1), N)
     assert found.dtype == torch.int64
     assert found[:-1].tolist() == np.argsort(-probs, axis=1)[:, :N].tolist()
     assert not found[-1].any()
     assert torch.equal(signal.best(torch.arange(ROWS), 2), found[:-1, :2])
-    outside = 1 - np.take_along_axis(probs, found[:-1].numpy(), 1).sum(axis=1)
-    np.testing.assert_allclose(signal.outside(torch.arange(ROWS + 1)), [*outside, 1.0], atol=1e-4)
+    listed = signal.listed(torch.arange(ROWS + 1))
+    assert torch.equal(listed.items, found)
+    at = found[:-1].numpy()
+    np.testing.assert_allclose(listed.log_probs[:-1], np.take_along_axis(log_probs, at, 1), rtol=1e-5, atol=2e-4)
+    assert (listed.log_probs[-1] == LOG_ZERO).all()
+    np.testing.assert_allclose(listed.outside, [*(1 - np.take_along_axis(probs, at, 1).sum(axis=1)), 1.0], atol=1e-4)
 
 
 def test_scores_on_the_list_are_those_that_are_read(stored):
@@ -105,7 +110,7 @@ def test_longer_lists_than_are_stored_are_not_made_up(stored, tmp_path, world_of
     found = whole.best(torch.arange(4), N)
     assert torch.equal(found[:, 3:], torch.zeros(4, 2, dtype=torch.int64))  # all items are listed: nothing is missing
     assert found[:, :3].sort().values.tolist() == [[1, 2, 3]] * 4
-    torch.testing.assert_close(whole.outside(torch.arange(4)), torch.zeros(4), atol=1e-6, rtol=0)
+    torch.testing.assert_close(whole.listed(torch.arange(4)).outside, torch.zeros(4), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("change", [lambda t: t[:-1], lambda t: [*t[:-1], t[-2]], lambda t: [*t, t[-1]]])
@@ -115,14 +120,14 @@ def test_another_catalogue_has_other_probabilities(stored, change):
     signal, rows = store.bind(world.keys, change(list(world.tokens))), torch.arange(3)
     assert signal.best(rows, 2) is None
     assert signal.log_probs(rows, torch.arange(4)) is None
-    assert signal.outside(rows) is None
+    assert signal.listed(rows) is None
 
 
 def test_a_store_without_lists_knows_none(tmp_path, world, write_store):
     """Yesterday's stores are read as they were."""
     signal = Store.open(write_store(tmp_path / "s", world)).bind(world.keys, world.tokens)
     rows = torch.arange(2)
-    assert (signal.best(rows, 1), signal.log_probs(rows, rows), signal.outside(rows)) == (None, None, None)
+    assert (signal.best(rows, 1), signal.log_probs(rows, rows), signal.listed(rows)) == (None, None, None)
 
 
 def test_interrupted_and_resumed_gives_the_same_bytes(tmp_path, world_of, provenance, dtype):
