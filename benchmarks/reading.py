@@ -24,10 +24,6 @@ from reading_lists import list_table
 from speed import COMMON, SASREC
 from speed_stock import Part
 
-SLOW = dict.fromkeys(
-    ("arrays", "trim", "bucket", "dataset", "layers", "dropout", "softmax", "sparse", "optimizer", "ranking"), False
-)
-
 
 class Spent(NamedTuple):
     """Milliseconds a batch."""
@@ -89,19 +85,12 @@ def overhead(dataset: str, scratch: Path, rounds: int, batches: int) -> Iterator
             title = f"{k} teacher{'s' * (k > 1)}, `targets: {when}`"
             students[title] = Student(dataset, settings, k, {"targets": when}, scratch)
     yield from compared(turns(students, rounds, batches))
-    slow = {
-        "no teacher, all of `ckd.speed` off": Student(dataset, settings, 0, {"speed": SLOW}, scratch),
-        "3 teachers, `targets: batch`, all off": Student(
-            dataset, settings, 3, {"targets": "batch", "speed": SLOW}, scratch
-        ),
-    }
-    yield from compared(turns(slow, max(1, rounds // 2), max(1, batches // 5)))
 
 
 @click.command()
 @click.option("--dataset", default=Path("../shared/data/office"), type=click.Path(exists=True, path_type=Path))
-@click.option("--rounds", default=7, show_default=True)
-@click.option("--batches", default=10, show_default=True, help="Of a round.")
+@click.option("--rounds", default=12, show_default=True)
+@click.option("--batches", default=2, show_default=True, help="Of a round.")
 @click.option("--rows", default=4096, show_default=True, help="Whose probabilities are compared.")
 @click.option("--only", type=click.Choice(["overhead", "lists", "ahead"]), multiple=True, help="Default: all.")
 @click.option("--write", "page", type=click.Path(path_type=Path), help="Page whose tables are replaced.")
