@@ -108,7 +108,8 @@ def list_table(dataset: str, scratch: Path, rounds: int, rows: int) -> Iterator[
     def probed(way: Callable[[Tensor], Tensor], *, listed: bool = False) -> str:
         return errors(signal, rows, items, way, listed=listed)
 
-    yield f"| {BATCH:,} rows, {len(items):,} items | clock | processor | bytes read of an instance | error: largest | mean |"
+    columns = "clock | processor | bytes read of an instance | error: largest | mean"
+    yield f"| {BATCH:,} rows, {len(items):,} items | {columns} |"
     yield "|---|---|---|---|---|---|"
     product = probed(lambda b: by_product(signal, b, items))
     yield line("softmax over all items, by product", lambda b: by_product(signal, b, items), vectors, product)
