@@ -151,6 +151,10 @@ class Signals(Section):
     vectors: Literal["float16", "float32", "int8"] = "float16"
     """Numbers of an instance's vector. ``int8`` is half of ``float16`` on disk, with a scale a vector; the page on
     signals has what either does to scores."""
+    top: Annotated[int, Field(strict=True, ge=1)] | None = None
+    """Best items that are stored of each instance beside its vector, with their scores and what the scores of all items
+    sum up to in a softmax: 8 bytes an item. Spares scoring the catalogue where candidates are ``teachers_top`` or rows
+    are ordered by ``teacher_confidence``; ``null`` stores none."""
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ckd_plugins.signals.base import Signal, VectorSignal
+    from ckd_plugins.signals.best import Best, Listed
     from ckd_plugins.signals.bound import BoundSignal
     from ckd_plugins.signals.checking import Verdict, check_store, stores_in
     from ckd_plugins.signals.dense import DenseSignal
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from ckd_plugins.signals.writer import Shard, StoreWriter
 
 __all__ = [
+    "Best",
     "BoundSignal",
     "Column",
     "Coverage",
     "DenseSignal",
     "FactorSignal",
     "Layout",
+    "Listed",
     "Manifest",
     "Provenance",
     "Shard",
@@ -47,12 +50,14 @@ __all__ = [
 ]
 
 _HOME = {
+    "Best": "best",
     "BoundSignal": "bound",
     "Column": "manifest",
     "Coverage": "store",
     "DenseSignal": "dense",
     "FactorSignal": "factors",
     "Layout": "layout",
+    "Listed": "best",
     "Manifest": "manifest",
     "Provenance": "manifest",
     "Shard": "writer",

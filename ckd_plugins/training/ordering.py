@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ckd_plugins.config import CkdConfig
-from ckd_plugins.curriculum.difficulty import combine
+from ckd_plugins.curriculum.difficulty import combine, teacher_confidence
 from ckd_plugins.curriculum.evidence import Evidence
 from ckd_plugins.curriculum.sampler import CurriculumSampler
 from ckd_plugins.distillation.integrators.measures import confidence, consistency
@@ -26,6 +26,9 @@ from ckd_plugins.signals.base import Signal
 from ckd_plugins.training.material import Material
 
 __all__ = ["check_order", "order_rows"]
+
+_ROWS = 8192
+"""Whose confidence is looked up at once."""
 
 
 def check_order(model: Any, material: Material, config: CkdConfig) -> None:
@@ -98,8 +101,9 @@ def _difficulty(
     soft: SoftTargets | None,
 ) -> NDArray[np.float64]:
     specs = {name: registry.get("difficulty", name) for name in weights}
-    asked = any(getattr(spec, "teachers", 0) for spec in specs.values())
-    confidence, disagreement = _teachers_view(material, signals, soft) if asked and signals else (None, None)
+    asking = {spec.load() for spec in specs.values() if getattr(spec, "teachers", 0)}
+    asked = bool(asking and signals)
+    confidence, disagreement = _teachers_view(material, signals, soft, asking) if asked else (None, None)
     at = material.instances
     evidence = Evidence(
         at.flat.astype(np.int64),
@@ -125,24 +129,51 @@ def _by_row(values: Any, parent: NDArray[np.int64] | None) -> NDArray[np.float64
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-@torch.no_grad()
 def _teachers_view(
-    material: Material, signals: Sequence[Signal], soft: SoftTargets | None
+    material: Material, signals: Sequence[Signal], soft: SoftTargets | None, asking: Set[object]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Mean confidence in each row's target among the whole catalogue, and mean divergence between teachers."""
-    if soft is None:
-        known, confident, agreed = _ask(material, signals)
-    else:
+    """Mean confidence in each row's target among the whole catalogue, and mean divergence between teachers.
+
+    Args:
+        material: the run's data.
+        signals: the teachers.
+        soft: the integrated targets, if there are: their measures are these.
+        asking: the measures that look at either. Divergence takes all items' scores; the package's own measure of
+            confidence does not look at it, and confidence may be known without them.
+    """
+    agreed: Tensor | None = None
+    confidence_alone = len(signals) == 1 or asking == {teacher_confidence}
+    if soft is not None:
         known, confident, agreed = soft.known, soft.measures[:, 1], soft.measures[:, 2]
+    elif confidence_alone and (found := _known_confidence(material, signals)) is not None:
+        known, confident = found
+    else:
+        known, confident, agreed = _ask(material, signals)
     count = known.sum(dim=1)
 
     def mean(values: Tensor, least: int) -> NDArray[np.float64]:
         found = (values * known).sum(dim=1) / count
         return np.asarray(found.masked_fill(count < least, torch.nan).double())
 
-    return mean(confident, 1), 1 - mean(agreed, 2) if len(signals) > 1 else None
+    return mean(confident, 1), None if agreed is None or len(signals) == 1 else 1 - mean(agreed, 2)
 
 
+@torch.no_grad()
+def _known_confidence(material: Material, signals: Sequence[Signal]) -> tuple[Tensor, Tensor] | None:
+    """Whether each teacher knows a row, and its confidence, ``[R, K]``; ``None`` where one has to score all items."""
+    blocks = []
+    targets = torch.from_numpy(material.instances.target).long() + 1
+    for rows in torch.split(torch.arange(len(targets)), _ROWS):
+        own = [signal.log_probs(rows, targets[rows, None]) for signal in signals]
+        found = [one[:, 0].exp() for one in own if one is not None]
+        if len(found) < len(own):
+            return None
+        blocks.append((torch.stack([signal.known(rows) for signal in signals], dim=1), torch.stack(found, dim=1)))
+    known, confident = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+    return known, confident
+
+
+@torch.no_grad()
 def _ask(material: Material, signals: Sequence[Signal]) -> tuple[Tensor, Tensor, Tensor]:
     """What integrating the teachers once keeps of each, ``[R, K]``: whether it knows a row, confidence, consistency."""
     blocks = []

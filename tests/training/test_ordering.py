@@ -12,15 +12,19 @@ import torch
 
 from ckd_plugins import DifficultySpec, hookimpl
 from ckd_plugins.config import CkdConfig
+from ckd_plugins.curriculum.difficulty import teacher_confidence
 from ckd_plugins.curriculum.evidence import Evidence
 from ckd_plugins.curriculum.sampler import CurriculumSampler
-from ckd_plugins.distillation.integrators import Best
+from ckd_plugins.distillation.integrators import Best as BestTeacher
 from ckd_plugins.distillation.soft_targets import SoftTargets, integrate
 from ckd_plugins.errors import ConfigError, UnknownNameError
 from ckd_plugins.host.data import ROW_FIELD
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
+from ckd_plugins.signals.best import Best, find_best
 from ckd_plugins.signals.dense import DenseSignal
+from ckd_plugins.signals.factors import FactorSignal
+from ckd_plugins.training import ordering
 from ckd_plugins.training.ordering import order_rows
 
 Prepare = Callable[..., Any]
@@ -230,7 +234,7 @@ def test_teachers_that_were_integrated_are_not_asked_again(
     ordered(run, registry, section, signals)
     asked = measures.seen
     targets = torch.from_numpy(run.material.instances.target).long() + 1
-    blocks = list(integrate(signals, Best(), targets, n, 10))
+    blocks = list(integrate(signals, BestTeacher(), targets, n, 10))
     soft = SoftTargets(**{name: torch.cat([block[name] for block in blocks]) for name in blocks[0]})
     for signal in signals:
         monkeypatch.setattr(signal, "scores", None)
@@ -242,6 +246,45 @@ def test_teachers_that_were_integrated_are_not_asked_again(
         else:
             assert np.isnan(before).any()
             np.testing.assert_array_equal(after, before)
+
+
+def listed(rows: int, items: int, seed: int) -> FactorSignal:
+    """A teacher with lists and totals, who does not know every fifth row and the last item."""
+    generator = torch.Generator().manual_seed(seed)
+    vectors, table = (torch.randn(n, 4, generator=generator) for n in (rows, items - 2))
+    best = Best(*map(torch.from_numpy, find_best(vectors.numpy(), None, table.numpy(), 0.5, 3)))
+    known = torch.where(torch.arange(rows) % 5 == 0, -1, torch.arange(rows))
+    bound = torch.cat([torch.tensor([-1]), torch.arange(items - 2), torch.tensor([-1])])
+    return FactorSignal(vectors, table, known, bound, name=f"t{seed}", temperature=0.5, best=best)
+
+
+@pytest.mark.parametrize("teachers", [1, 2])
+def test_confidence_that_is_stored_is_that_of_the_catalogue(
+    prepare: Prepare, registry: Registry, monkeypatch: pytest.MonkeyPatch, teachers: int
+) -> None:
+    """A short cut that orders rows otherwise is another curriculum; one that scores all items is none."""
+    run = prepare("BPR")
+    signals = [listed(len(run.splits.train_dataset), len(run.material.tokens), seed) for seed in range(teachers)]
+    section = {"curriculum": {"difficulty": "teacher_confidence"}}
+    known, confident, _ = ordering._ask(run.material, signals)
+    exact = (confident * known).sum(dim=1) / known.sum(dim=1)
+    found, disputed = ordering._teachers_view(run.material, signals, None, {teacher_confidence})
+    np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-7)
+    assert disputed is None
+    assert np.isnan(found).any()
+    assert (found == 0).any()  # the target is the item that nobody knows
+    monkeypatch.setattr(ordering, "_ask", lambda *_: pytest.fail("the catalogue was scored"))
+    assert ordered(run, registry, section, signals) is not None
+
+
+def test_what_looks_at_disagreement_gets_it(prepare: Prepare, registry: Registry) -> None:
+    """The short cut knows no disagreement: a measure that looks at it, a plugin's too, must not find None there."""
+    measures = Measures()
+    registry.register(measures, "measures")
+    run = prepare("BPR")
+    signals = [listed(len(run.splits.train_dataset), len(run.material.tokens), seed) for seed in range(2)]
+    ordered(run, registry, {"curriculum": {"difficulty": ["looks", "teacher_confidence"]}}, signals)
+    assert measures.seen.disagreement is not None
 
 
 def test_one_teacher_has_nobody_to_disagree_with(prepare: Prepare, registry: Registry) -> None:
