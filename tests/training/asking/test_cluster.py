@@ -1,0 +1,81 @@
+"""A Ray cluster of two nodes on this machine, one of which is killed. Needs the extra ``ray``."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ckd_plugins.errors import EnvironmentProblem, TeacherError
+from ckd_plugins.training.asking import RayCluster
+
+from .conftest import Place, content
+
+
+def test_without_ray_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be told after the teacher has been trained, and as a traceback."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(EnvironmentProblem, match=r"pip install 'ckd-plugins\[ray\]'"):
+        RayCluster()
+
+
+@pytest.fixture
+def cluster(place: Place) -> Iterator[Any]:
+    """A head without processors, so that every task runs on a node that can be killed."""
+    made = import_module("ray.cluster_utils").Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+    )
+    yield made
+    import_module("ray").shutdown()
+    made.shutdown()
+
+
+@pytest.mark.slow
+def test_a_killed_node_s_shards_are_asked_on_another(place: Place, cluster: Any, recorder: Any) -> None:
+    """Its shards would be missing, or be rows of zeros."""
+    fill = import_module("teller").fill
+    one = content(fill(place("one")))
+    folder = place("two", once="sleep")
+    first = cluster.add_node(num_cpus=1)
+    mark = folder.parent / "sleeping"
+    killed = []
+
+    def kill() -> None:
+        while not mark.exists():
+            time.sleep(0.05)
+        cluster.add_node(num_cpus=1)
+        cluster.remove_node(first, allow_graceful=False)
+        killed.append(mark.read_text())
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    path = fill(folder, RayCluster(cluster.address), recorder)
+    killer.join(60)
+    assert killed
+    assert content(path) == one
+    assert _askers(folder) >= 2
+
+
+@pytest.mark.slow
+def test_a_teacher_s_error_is_told_as_here(place: Place, cluster: Any) -> None:
+    """Ray wraps it into one of its own, with a page of traceback."""
+    cluster.add_node(num_cpus=1)
+    with pytest.raises(TeacherError, match=r"^it does not like row 100$"):
+        import_module("teller").fill(place("one", quirk="refuse"), RayCluster(cluster.address))
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_one_line(place: Place) -> None:
+    """Ray's own message is a page, and comes after minutes or never."""
+    with pytest.raises(EnvironmentProblem, match="no cluster answers"):
+        import_module("teller").fill(place("one"), RayCluster("127.0.0.1:1"))
+
+
+def _askers(folder: Path) -> int:
+    return len(list(folder.parent.glob("asked-by-*")))
