@@ -32,6 +32,7 @@ from pages import write_table
 from precision import bytes_of
 
 from ckd_plugins.domains.atomic import read_atomic
+from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.encoders.base import TextEncoder
 from ckd_plugins.domains.instances import Instances
 from ckd_plugins.signals import Layout, Provenance, Store, StoreWriter
@@ -100,20 +101,28 @@ def apart(instances: Instances) -> Instances:
     return replace(instances, flat=flat, start=stop - instances.lengths, stop=stop)
 
 
+def of_users(domain: Domain, users: np.ndarray) -> Domain:
+    """The domain with some of its users and all of its items."""
+    parts = [domain.sequence[domain.offsets[u] : domain.offsets[u + 1]] for u in users]
+    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+    names = tuple(domain.users[u] for u in users)
+    held = {"valid": domain.valid[users], "test": domain.test[users]}
+    return replace(domain, users=names, offsets=offsets, sequence=np.concatenate(parts), **held)
+
+
 def prefixes(data: Path, users: int, longest: int, seed: int) -> Iterator[str]:
     """Markdown lines.
 
     Raises:
         AssertionError: the vectors are not the same to 1e-5.
     """
-    domain = read_atomic(data)
+    whole = read_atomic(data)
+    lengths = np.diff(whole.offsets)
+    eligible = np.flatnonzero((lengths > 1) & (lengths <= longest + 1))  # longer ones have windows that move
+    domain = of_users(whole, np.random.default_rng(seed).choice(eligible, min(users, len(eligible)), replace=False))
     teacher = UniSRec(encoder=Random(), finetune_epochs=1, finetune_seconds=1.0, max_length=longest)
     teacher.finetune(domain)
-    instances = domain.train_instances(longest)
-    lengths = np.diff(domain.offsets)
-    eligible = np.flatnonzero((lengths > 1) & (lengths <= longest + 1))  # longer ones have windows that move
-    chosen = np.random.default_rng(seed).choice(eligible, min(users, len(eligible)), replace=False)
-    sample = instances.take(np.flatnonzero(np.isin(instances.user, chosen)))
+    sample = domain.train_instances(longest)
     rows = np.arange(len(sample))
     ways: dict[str, Callable[[], np.ndarray]] = {
         "all prefixes of a user in one pass": lambda: teacher.encode(sample),
@@ -121,7 +130,7 @@ def prefixes(data: Path, users: int, longest: int, seed: int) -> Iterator[str]:
         "one by one": lambda: np.concatenate([teacher.encode(sample, rows[r : r + 1]) for r in rows]),
     }
     shared = next(iter(ways.values()))()
-    yield f"| {data.name}: {len(chosen):,} users, {len(sample):,} instances | seconds | instances/s | times |"
+    yield f"| {data.name}: {domain.n_users:,} users, {len(sample):,} instances | seconds | instances/s | times |"
     yield "|---|---|---|---|"
     slowest: list[tuple[str, float]] = []
     for name, ask in ways.items():

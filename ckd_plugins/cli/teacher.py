@@ -37,7 +37,12 @@ def teacher() -> None:
 )
 @click.option("--workers", "-w", type=click.IntRange(1), help="Processes of this machine that ask the teachers.")
 @click.option(
-    "--ray", "cluster", is_flag=False, flag_value="", metavar="[ADDRESS]", help="Ask on a Ray cluster; see --workers."
+    "--ray",
+    "cluster",
+    is_flag=False,
+    flag_value="",
+    metavar="[ADDRESS]",
+    help="Ask on a Ray cluster, by default one that runs here or a new one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
@@ -72,6 +77,8 @@ def cache(
     if sum((verify, exported is not None, imported is not None)) > 1:
         raise ConfigError("--verify, --export and --import are three different things; give one of them")
     if verify or imported is not None:
+        if workers is not None or cluster is not None:
+            raise ConfigError("--verify and --import ask no teacher; leave --workers and --ray away")
         _, config = load_config(files, {key: value for key, value in given.items() if key.startswith("ckd")})
         stores = config.cache_dir / "signals"
         if imported is None:

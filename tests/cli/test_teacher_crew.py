@@ -18,7 +18,7 @@ from ckd_plugins.training.teaching import knowledge
 from .conftest import Done
 
 Ckd = Callable[..., Done]
-TEACHER = "unisrec:finetune_epochs=1,hidden_size=16,max_length=10"
+TEACHER = "unisrec:finetune_epochs=1"
 OPTIONS = ["--set", "ckd.text.encoder=words", "--set", "gpu_id=''", "--json", "-q"]
 
 
@@ -44,6 +44,7 @@ def test_two_workers_write_the_bytes_of_one_process(ckd: Ckd, tiny: Path, monkey
         (["--workers", "2", "--ray=somewhere"], "1", "--workers and --ray both say who asks"),
         (["--workers", "2"], "2", "--workers and torchrun both say who asks"),
         (["--ray"], "1", "--ray needs Ray"),
+        (["--verify", "--workers", "2"], "1", "--verify and --import ask no teacher"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_trained(

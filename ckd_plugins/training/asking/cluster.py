@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 from collections import Counter, deque
 from dataclasses import dataclass
 from importlib import import_module
@@ -43,11 +45,13 @@ class RayCluster:
             new one on this machine.
 
     Raises:
-        EnvironmentProblem: Ray is not installed, or does not import.
+        EnvironmentProblem: nobody answers at the address, or Ray is not installed or does not import.
     """
 
     def __init__(self, address: str | None = None) -> None:
         self.address = address
+        if address is not None:
+            _check_answers(address)
         self._ray = _need_ray()
 
     def fill(self, job: Job, writer: StoreWriter, advance: Advance, reporter: Reporter) -> None:
@@ -55,7 +59,7 @@ class RayCluster:
         connected = self._ray.is_initialized()
         if not connected:
             try:
-                self._ray.init(address=self.address, log_to_driver=False, logging_level="ERROR")
+                self._ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 raise EnvironmentProblem(f"--ray {self.address or ''}: no cluster answers ({reason})") from error
@@ -138,6 +142,23 @@ def _ask(common: list[Any], key: str, start: int, stop: int, columns: dict[str, 
         _known[key] = Job.of(given.about, given.arrays, Path(folder.name)), folder
     job, _ = _known[key]
     return cast_rows(job.answers(job.rows[start:stop]), columns, stop - start, f"rows {start} to {stop}")
+
+
+def _check_answers(address: str) -> None:
+    """Find out whether somebody listens at an address: Ray itself tries for minutes, and prints pages.
+
+    Raises:
+        EnvironmentProblem: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():  # "auto" and "local"
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"--ray {address}: no cluster answers ({error}); start one with 'ray start --head', or give no address"
+        ) from error
 
 
 def _need_ray() -> Any:

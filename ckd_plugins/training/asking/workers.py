@@ -60,7 +60,7 @@ class Workers:
         folder = writer.working / "job"
         job.save(folder)
         workers: dict[Connection, _Worker] = {}
-        threads = threads_of_each(min(self.count, total))
+        threads = threads_of_each(max(1, min(self.count, total)))
         try:
             while waiting or any(w.shard is not None for w in workers.values()):
                 while len(workers) < min(self.count, len(waiting) + _busy(workers)):

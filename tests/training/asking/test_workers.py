@@ -68,7 +68,7 @@ def test_workers_share_the_cores(place: Place, fill: Any, monkeypatch: pytest.Mo
     else:
         monkeypatch.setattr(os, "cpu_count", lambda: 6)
     torch.set_num_threads(8)
-    vectors = Store.open(fill(place("one", quirk="threads"), Workers(2))).arrays["vectors"]
+    vectors = Store.open(fill(place("one", quirk="threads"), Workers(2))).arrays()["vectors"]
     assert (np.asarray(vectors) == 3).all()
 
 
