@@ -39,6 +39,7 @@ from ckd_plugins.signals import Layout, Provenance, Store, StoreWriter
 from ckd_plugins.teachers.unisrec import UniSRec
 
 TEACHERS = ("unisrec", "vqrec")
+PARTS = ("prefixes", "writing")
 ITEMS, WIDTH, BATCH, CANDIDATES = 10_000, 300, 2048, 64
 """Of synthetic stores, and of how they are read."""
 
@@ -62,13 +63,15 @@ def writing(data: Path, cache: Path, rounds: int) -> Iterator[str]:
     yield "| teacher | processes | instances/s | times one's | bytes an instance | memory, own | mapped |"
     yield "|---|---|---|---|---|---|---|"
     for teacher in TEACHERS:
-        cached(teacher, data, cache, 1)  # trains it
+        if not any((cache / "teachers").glob(f"{teacher}-*")):
+            cached(teacher, data, cache, 1)  # trains it: the memory of that is not counted
         alone = 0.0
         for workers in (1, 2):
             best: dict[str, Any] | None = None
             for _ in range(rounds):
-                shutil.rmtree(cache / "signals")
+                shutil.rmtree(cache / "signals", ignore_errors=True)
                 about = cached(teacher, data, cache, workers)
+                click.echo(f"{teacher}, {workers}: {about['seconds']['cache']:.1f} s", err=True)
                 if best is None or about["seconds"]["cache"] < best["seconds"]["cache"]:
                     best = about
             assert best is not None
@@ -110,8 +113,8 @@ def of_users(domain: Domain, users: np.ndarray) -> Domain:
     return replace(domain, users=names, offsets=offsets, sequence=np.concatenate(parts), **held)
 
 
-def prefixes(data: Path, users: int, longest: int, seed: int) -> Iterator[str]:
-    """Markdown lines.
+def prefixes(data: Path, users: int, longest: int, rounds: int, seed: int) -> Iterator[str]:
+    """Markdown lines. The best of some rounds, but for the slowest way.
 
     Raises:
         AssertionError: the vectors are not the same to 1e-5.
@@ -129,17 +132,19 @@ def prefixes(data: Path, users: int, longest: int, seed: int) -> Iterator[str]:
         "a row for each prefix, in batches": lambda: teacher.encode(apart(sample)),
         "one by one": lambda: np.concatenate([teacher.encode(sample, rows[r : r + 1]) for r in rows]),
     }
-    shared = next(iter(ways.values()))()
+    shared = teacher.encode(sample)  # the catalogue's vectors are made by this one
     yield f"| {data.name}: {domain.n_users:,} users, {len(sample):,} instances | seconds | instances/s | times |"
     yield "|---|---|---|---|"
-    slowest: list[tuple[str, float]] = []
+    fastest = 0.0
     for name, ask in ways.items():
-        started = time.perf_counter()
-        found = ask()
-        slowest.append((name, time.perf_counter() - started))
-        np.testing.assert_allclose(found, shared, rtol=0, atol=1e-5)
-    for name, seconds in slowest:
-        yield f"| {name} | {seconds:.2f} | {len(sample) / seconds:,.0f} | {seconds / slowest[0][1]:.1f} |"
+        best = np.inf
+        for _ in range(1 if name == "one by one" else rounds):
+            started = time.perf_counter()
+            found = ask()
+            best = min(best, time.perf_counter() - started)
+            np.testing.assert_allclose(found, shared, rtol=0, atol=1e-5)
+        fastest = fastest or best
+        yield f"| {name} | {best:.2f} | {len(sample) / best:,.0f} | {best / fastest:.1f} |"
 
 
 # Ten million synthetic instances.
@@ -222,6 +227,7 @@ def synthetic(rows: int, width: int, scratch: Path | None) -> Iterator[str]:
 @click.option("--longest", default=50, show_default=True, help="Items of a history that are read.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("ckd_runs/signals"), show_default=True)
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, show_default=True)
 @click.option("--synthetic", "rows", type=int, help="Only this: rows of a synthetic store.")
 @click.option("--width", default=WIDTH, show_default=True, help="Of a synthetic vector.")
 @click.option("--scratch", type=click.Path(exists=True, path_type=Path), help="Where the synthetic store is put.")
@@ -233,6 +239,7 @@ def main(
     longest: int,
     rounds: int,
     cache: Path,
+    parts: tuple[str, ...],
     rows: int | None,
     width: int,
     scratch: Path | None,
@@ -242,8 +249,10 @@ def main(
     if rows is not None:
         write_table("\n".join(synthetic(rows, width, scratch)), "signals synthetic", page)
         return
-    write_table("\n".join(prefixes(large.resolve(), users, longest, seed=0)), "signals prefixes", page)
-    write_table("\n".join(writing(data.resolve(), cache.resolve(), rounds)), "signals writing", page)
+    if "prefixes" in parts:
+        write_table("\n".join(prefixes(large.resolve(), users, longest, rounds, seed=0)), "signals prefixes", page)
+    if "writing" in parts:
+        write_table("\n".join(writing(data.resolve(), cache.resolve(), rounds)), "signals writing", page)
 
 
 if __name__ == "__main__":

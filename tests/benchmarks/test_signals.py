@@ -31,7 +31,7 @@ def test_ways_that_differ_are_no_comparison(tmp_path: Path, monkeypatch: pytest.
     (folder / "shop.inter").write_text("\n".join(["user_id:token\titem_id:token\ttimestamp:float", *rows]) + "\n")
     items = [f"i{item}\tthing {item}" for item in range(7)]
     (folder / "shop.item").write_text("\n".join(["item_id:token\ttitle:token_seq", *items]) + "\n")
-    lines = list(signals.prefixes(folder, users=4, longest=5, seed=0))
+    lines = list(signals.prefixes(folder, users=4, longest=5, rounds=1, seed=0))
     assert lines[0].startswith("| shop: 4 users, 12 instances |")
     assert [line.split(" | ")[0] for line in lines[2:]] == [
         "| all prefixes of a user in one pass",
@@ -41,7 +41,7 @@ def test_ways_that_differ_are_no_comparison(tmp_path: Path, monkeypatch: pytest.
     assert lines[2].endswith("| 1.0 |")
     monkeypatch.setattr(signals, "apart", lambda instances: instances.take(np.arange(len(instances))[::-1]))
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
-        list(signals.prefixes(folder, users=4, longest=5, seed=0))
+        list(signals.prefixes(folder, users=4, longest=5, rounds=1, seed=0))
 
 
 def test_a_synthetic_store_is_written_read_and_gone(tmp_path: Path) -> None:
