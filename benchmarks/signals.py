@@ -3,7 +3,7 @@
     python benchmarks/signals.py --write docs/concepts/signals.md
     python benchmarks/signals.py --synthetic 10000000 --write docs/concepts/signals.md
 
-The first asks UniSRec and VQ-Rec about ``--data`` by one process and by two, and compares one forward pass for all of a
+The first asks each ``--teacher`` about ``--data`` by one process and by two, and compares one forward pass for all of a
 user's prefixes with a row for each, on users of the larger ``--prefixes``. The teachers' weights do not matter: they
 are trained for an epoch. The second writes and reads a store of random fp16 vectors in a temporary folder (6 GB for 10
 million rows of 300). What memory is told of runs in a process of its own.
@@ -38,7 +38,6 @@ from ckd_plugins.domains.instances import Instances
 from ckd_plugins.signals import Layout, Provenance, Store, StoreWriter
 from ckd_plugins.teachers.unisrec import UniSRec
 
-TEACHERS = ("unisrec", "vqrec")
 PARTS = ("prefixes", "writing")
 ITEMS, WIDTH, BATCH, CANDIDATES = 10_000, 300, 2048, 64
 """Of synthetic stores, and of how they are read."""
@@ -58,11 +57,11 @@ def cached(teacher: str, data: Path, cache: Path, workers: int) -> dict[str, Any
     return {**json.loads(told)[teacher], "own": peak.own, "mapped": peak.mapped}
 
 
-def writing(data: Path, cache: Path, rounds: int) -> Iterator[str]:
+def writing(teachers: tuple[str, ...], data: Path, cache: Path, rounds: int) -> Iterator[str]:
     """Markdown lines. The best of some rounds: what else the machine does only ever adds."""
     yield "| teacher | processes | instances/s | times one's | bytes an instance | memory, own | mapped |"
     yield "|---|---|---|---|---|---|---|"
-    for teacher in TEACHERS:
+    for teacher in teachers:
         if not any((cache / "teachers").glob(f"{teacher}-*")):
             cached(teacher, data, cache, 1)  # trains it: the memory of that is not counted
         alone = 0.0
@@ -225,6 +224,7 @@ def synthetic(rows: int, width: int, scratch: Path | None) -> Iterator[str]:
 @click.option("--prefixes", "large", default=Path("../shared/data/games"), type=click.Path(exists=True, path_type=Path))
 @click.option("--users", default=500, show_default=True, help="Of --prefixes, a sample.")
 @click.option("--longest", default=50, show_default=True, help="Items of a history that are read.")
+@click.option("--teacher", "teachers", multiple=True, default=("unisrec", "vqrec"), show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("ckd_runs/signals"), show_default=True)
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, show_default=True)
@@ -237,6 +237,7 @@ def main(
     large: Path,
     users: int,
     longest: int,
+    teachers: tuple[str, ...],
     rounds: int,
     cache: Path,
     parts: tuple[str, ...],
@@ -252,7 +253,7 @@ def main(
     if "prefixes" in parts:
         write_table("\n".join(prefixes(large.resolve(), users, longest, rounds, seed=0)), "signals prefixes", page)
     if "writing" in parts:
-        write_table("\n".join(writing(data.resolve(), cache.resolve(), rounds)), "signals writing", page)
+        write_table("\n".join(writing(teachers, data.resolve(), cache.resolve(), rounds)), "signals writing", page)
 
 
 if __name__ == "__main__":

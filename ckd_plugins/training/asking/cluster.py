@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from collections import Counter, deque
 from dataclasses import dataclass
 from importlib import import_module
@@ -29,11 +28,8 @@ _Array = np.ndarray[Any, Any]
 
 _AHEAD = 2
 """Shards in flight for each processor: one is asked about while one travels. Bounds what the cluster holds."""
-_RETRIES = 3
-"""How often Ray itself runs a task again whose machine or process was lost."""
-_TRIES = 6
-"""How often a shard is given to Ray. It sends tasks to a dead machine until it notices, half a minute later at worst,
-so we pause 1, 2, 4, 8 and 16 seconds between them."""
+_TRIES = 3
+"""How often Ray runs a task again whose machine or process was lost, and how often we give the shard to Ray."""
 
 
 class RayCluster:
@@ -78,7 +74,7 @@ class RayCluster:
         files = {str(f.relative_to(job.folder)): f.read_bytes() for f in job.folder.rglob("*") if f.is_file()}
         common = [ray.put(_Common(__version__, job.about, job.arrays, files))]  # in a list: fetched once a process
         gpus = 1 if str(job.about["device"]).startswith("cuda") else 0
-        ask = ray.remote(_ask).options(num_cpus=1, num_gpus=gpus, max_retries=_RETRIES, scheduling_strategy="SPREAD")
+        ask = ray.remote(_ask).options(num_cpus=1, num_gpus=gpus, max_retries=_TRIES, scheduling_strategy="SPREAD")
         key, columns = uuid4().hex, writer.manifest.columns
         waiting, lost, done = deque(writer.pending()), Counter[int](), 0
         flying: dict[Any, Shard] = {}
@@ -104,7 +100,6 @@ class RayCluster:
                     ) from error
                 reporter.say(f"shard {shard.index} was lost on the Ray cluster; it is asked again")
                 waiting.appendleft(shard)
-                time.sleep(2 ** (lost[shard.index] - 1))
                 continue
             writer.write(shard, **arrays)
             done += 1

@@ -36,9 +36,12 @@ def test_a_cluster_that_is_not_there_is_one_line() -> None:
 
 @pytest.fixture
 def cluster(place: Place) -> Iterator[Any]:
-    """Two nodes with a processor, and a head without, so that every task runs on a node that can be killed."""
+    """Two nodes with a processor, and a head without, so that every task runs on a node that can be killed.
+
+    We connect while there is the head alone: a driver ends with the node that it has connected to.
+    """
     made = import_module("ray.cluster_utils").Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+        initialize_head=True, connect=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
     )
     for _ in range(2):
         made.add_node(num_cpus=1)
@@ -78,5 +81,6 @@ def test_a_killed_node_s_shards_are_asked_on_another(place: Place, cluster: Any,
 @pytest.mark.slow
 def test_a_teacher_s_error_is_told_as_here(place: Place, cluster: Any) -> None:
     """Ray wraps it into one of its own, with a page of traceback."""
+    import_module("ray").shutdown()  # so that it connects itself
     with pytest.raises(TeacherError, match=r"^it does not like row 100$"):
         import_module("teller").fill(place("one", quirk="refuse"), RayCluster(cluster.address))
