@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import warnings
 from collections import Counter, deque
 from dataclasses import dataclass
 from importlib import import_module
@@ -168,6 +169,8 @@ def _need_ray() -> Any:
         EnvironmentProblem: it is not installed, or does not import.
     """
     try:
-        return import_module("ray")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="pkg_resources")  # Ray 2.6.3 on Python 3.11
+            return import_module("ray")
     except ImportError as error:
         raise EnvironmentProblem(f"--ray needs Ray ({error}); pip install 'ckd-plugins[ray]'") from error
