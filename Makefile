@@ -12,7 +12,7 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-slow: $(VENV)/.test
+test-slow: $(VENV)/.test $(VENV)/.ray
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.lint

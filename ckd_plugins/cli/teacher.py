@@ -35,6 +35,15 @@ def teacher() -> None:
 @click.option(
     "--import", "imported", type=click.Path(path_type=Path), help="Put the store of such a file into the cache."
 )
+@click.option("--workers", "-w", type=click.IntRange(1), help="Processes of this machine that ask the teachers.")
+@click.option(
+    "--ray",
+    "cluster",
+    is_flag=False,
+    flag_value="",
+    metavar="[ADDRESS]",
+    help="Ask on a Ray cluster, by default one that runs here or a new one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def cache(
@@ -46,12 +55,19 @@ def cache(
     verify: bool,
     exported: Path | None,
     imported: Path | None,
+    workers: int | None,
+    cluster: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Train the teachers NAMES (by commas) on a dataset, ask them about every train instance, and keep both."""
+    """Train the teachers NAMES (by commas) on a dataset, ask them about every train instance, and keep both.
+
+    They are trained once, by one process, and then asked by as many as you say: --workers on this machine, those of
+    'torchrun -m ckd_plugins teacher cache ...', or a --ray cluster. What is stored is the same.
+    """
     from ckd_plugins.cli.distill import read_settings
     from ckd_plugins.cli.tables import print_table
+    from ckd_plugins.cli.teacher_crew import asked_by
     from ckd_plugins.cli.teacher_stores import check_export, export_to, import_from, verify_stores
     from ckd_plugins.config import load_config
     from ckd_plugins.training.prepare import prepare_teachers
@@ -61,6 +77,8 @@ def cache(
     if sum((verify, exported is not None, imported is not None)) > 1:
         raise ConfigError("--verify, --export and --import are three different things; give one of them")
     if verify or imported is not None:
+        if workers is not None or cluster is not None:
+            raise ConfigError("--verify and --import ask no teacher; leave --workers and --ray away")
         _, config = load_config(files, {key: value for key, value in given.items() if key.startswith("ckd")})
         stores = config.cache_dir / "signals"
         if imported is None:
@@ -77,7 +95,10 @@ def cache(
         check_export(exported, files, given)
     if pretrain is not None:
         given["ckd.pretrain_domains"] = pretrain
-    prepared = prepare_teachers(dataset, files, given, reporter=Console(quiet))
+    with asked_by(workers, cluster) as crew:
+        if crew is None:
+            return
+        prepared = prepare_teachers(dataset, files, given, reporter=Console(quiet), crew=crew)
     if exported is not None:
         export_to(exported, prepared)
     if as_json:

@@ -58,6 +58,10 @@ class StoreWriter:
         wait: where another writer is at work on the store, wait for it, and find what it made; by default that is an
             error that names the other.
 
+    Attributes:
+        working: where the store grows; gone when it is published. Its ``plan.json`` is the manifest, without shards.
+        rows: int64, which of the caller's instances each stored row is.
+
     Example:
         >>> layout = Layout.factors(teacher.item_factors(domain))
         >>> with StoreWriter(path, provenance, layout, keys=keys, items=domain.items) as writer:
@@ -82,7 +86,7 @@ class StoreWriter:
         layout.check_items(len(items))
         if shard_size < 1:
             raise SignalError(f"shard_size is {shard_size}; a shard needs at least one row")
-        stored, self._rows = distinct_keys(keys)
+        stored, self.rows = distinct_keys(keys)
         whole = {"keys": stored, **layout.arrays}
         self._files = {f"{name}.npy": array_bytes(a) for name, a in whole.items()}
         self._files["items.json"] = json_bytes(distinct_tokens(items))
@@ -100,7 +104,7 @@ class StoreWriter:
         )
         working = working_folder(self.path)
         working.parent.mkdir(parents=True, exist_ok=True)
-        self._working = working
+        self.working = working
         self._lock = WriterLock(working.with_name(working.name + ".lock"))
         self.finished = False
         self._entered = False
@@ -130,7 +134,7 @@ class StoreWriter:
         """Yield the shards that are still to be written, in order."""
         for index in self._pending():
             start, stop = self.manifest.shard_range(index)
-            yield Shard(index, self._rows[start:stop])
+            yield Shard(index, self.rows[start:stop])
 
     def write(self, shard: Shard, **arrays: ArrayLike) -> None:
         """Write one shard; it counts once it is on the disk as a whole.
@@ -141,12 +145,12 @@ class StoreWriter:
         """
         if not self._entered or self.finished:
             raise SignalError(f"store {self.path} is not being written: use the writer in a 'with' block")
-        write_shard(self._working, self.manifest, shard.index, {name: np.asarray(a) for name, a in arrays.items()})
+        write_shard(self.working, self.manifest, shard.index, {name: np.asarray(a) for name, a in arrays.items()})
 
     def _pending(self) -> list[int]:
         if self.finished:
             return []
-        return [i for i in range(self.manifest.n_shards) if not _record(self._working, i).exists()]
+        return [i for i in range(self.manifest.n_shards) if not _record(self.working, i).exists()]
 
     def _prepare(self) -> None:
         if (self.path / "manifest.json").exists():
@@ -157,14 +161,14 @@ class StoreWriter:
                 raise _differs(f"store {self.path} is there and differs", there, self.manifest)
         elif self.path.exists():
             raise SignalError(f"{self.path} is there and is no store; move it away or choose another path")
-        plan = self._working / "plan.json"
-        store = self._working / "store"
+        plan = self.working / "plan.json"
+        store = self.working / "store"
         if self.finished:
             if not store.exists():  # what a writer left that was killed right after publishing
                 self._discard(plan)
             return
         if plan.exists() and store.exists():
-            begun = Manifest.from_json(plan.read_bytes(), str(self._working))
+            begun = Manifest.from_json(plan.read_bytes(), str(self.working))
             if begun.plan() == self.manifest.plan():
                 # The first writer's time stamp, so that the bytes are those that it would have written.
                 self.manifest = begun
@@ -176,12 +180,12 @@ class StoreWriter:
 
     def _discard(self, plan: Path) -> None:
         plan.unlink(missing_ok=True)  # first: half a folder must not look like one to go on with
-        if self._working.exists():
-            shutil.rmtree(self._working)
+        if self.working.exists():
+            shutil.rmtree(self.working)
 
     def _begin(self, plan: Path) -> None:
-        (self._working / "progress").mkdir(parents=True)
-        store = self._working / "store"
+        (self.working / "progress").mkdir(parents=True)
+        store = self.working / "store"
         store.mkdir()
         for name, data in self._files.items():
             write_whole(store / name, data)
@@ -190,14 +194,14 @@ class StoreWriter:
         write_whole(plan, self.manifest.to_json())  # last: without it, the next writer begins anew
 
     def _publish(self) -> None:
-        records = [json.loads(_record(self._working, i).read_bytes()) for i in range(self.manifest.n_shards)]
+        records = [json.loads(_record(self.working, i).read_bytes()) for i in range(self.manifest.n_shards)]
         self.manifest = replace(self.manifest, shards=tuple(ShardRecord(**r) for r in records))
-        write_whole(self._working / "store" / "manifest.json", self.manifest.to_json())
+        write_whole(self.working / "store" / "manifest.json", self.manifest.to_json())
         if self.path.exists():  # only with replace=True; readers that have it open keep it
-            self.path.rename(self._working / "old")
-        (self._working / "store").rename(self.path)
+            self.path.rename(self.working / "old")
+        (self.working / "store").rename(self.path)
         self.finished = True
-        self._discard(self._working / "plan.json")
+        self._discard(self.working / "plan.json")
 
 
 def working_folder(path: Path) -> Path:

@@ -11,6 +11,7 @@ from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.settings import find_dataset
 from ckd_plugins.registry import get_registry
 from ckd_plugins.training.apart import open_data
+from ckd_plugins.training.asking import Crew
 from ckd_plugins.training.entry import check_run
 from ckd_plugins.training.judging import judge_teacher
 from ckd_plugins.training.leakage import refuse_leaks
@@ -26,6 +27,7 @@ def prepare_teachers(
     config_dict: Mapping[str, Any] | None = None,
     *,
     reporter: Reporter | None = None,
+    crew: Crew | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Pre-train, fine-tune and cache the teachers of a config, so that students find them.
 
@@ -37,6 +39,7 @@ def prepare_teachers(
         config_file_list: as there.
         config_dict: as there.
         reporter: shows progress.
+        crew: asks the teachers once they are trained, see :mod:`ckd_plugins.training.asking`; by default this process.
 
     Returns:
         By the teacher's label: ``folder``, ``store``, ``reused``, ``seconds`` by stage, ``instances``,
@@ -58,9 +61,8 @@ def prepare_teachers(
         refuse_leaks(splits, host, pretraining, config.teachers, registry)
         prepared: dict[str, dict[str, Any]] = {}
         # Every byte: a run opens a large store without, and whoever was told of damage comes here to mend it.
-        taught = teach(
-            config.teachers, material, pretraining, config, registry, reporter, int(host["seed"]), verify=True
-        )
+        seed = int(host["seed"])
+        taught = teach(config.teachers, material, pretraining, config, registry, reporter, seed, verify=True, crew=crew)
         for one in taught:
             prepared[one.name] = {
                 "folder": str(one.folder),

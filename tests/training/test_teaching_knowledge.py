@@ -13,6 +13,7 @@ import torch
 
 from ckd_plugins.errors import SignalError
 from ckd_plugins.signals.store import Store
+from ckd_plugins.training.teaching.knowledge import _shard_size
 
 from .conftest import Recorder
 from .fakes import LastItem, Teach, vectors
@@ -103,6 +104,12 @@ def test_a_store_of_other_weights_is_asked_again(ask: Teach, recorder: Recorder)
     second = ask("last")
     assert set(second.seconds) == {"cache"}
     assert any("weights_hash" in line for line in recorder.lines)
+
+
+@pytest.mark.parametrize(("rows", "size"), [(100, 4096), (34_746, 4096), (200_001, 12_501), (10_000_000, 65_536)])
+def test_there_is_a_shard_for_each_of_several_processes(rows: int, size: int) -> None:
+    """With all rows in one shard, a second process has nothing to do; with tiny ones, prefixes share no pass."""
+    assert _shard_size(rows) == size
 
 
 def test_an_interrupted_cache_is_no_store(ask: Teach, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,44 +8,52 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ckd_plugins.config import Signals
 from ckd_plugins.errors import SignalError
 from ckd_plugins.signals.layout import Layout
 from ckd_plugins.signals.manifest import Provenance
 from ckd_plugins.signals.store import Store
-from ckd_plugins.signals.writer import StoreWriter, discard
+from ckd_plugins.signals.writer import SHARD_SIZE, StoreWriter, discard
+from ckd_plugins.training.asking import Crew, Job, ThisProcess
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.teaching.making import Made
 from ckd_plugins.training.teaching.plan import Plan
 
 __all__ = ["open_store"]
 
+_LEAST = 4096
+"""Rows of a shard, if there are as many: a user's prefixes share a pass only within one."""
+
 
 def open_store(
     plan: Plan,
-    teacher: Any,
+    made: Made,
     material: Material,
     stem: str,
     reporter: Reporter,
     seconds: dict[str, float],
     verify: Literal["auto"] | bool = "auto",
+    crew: Crew | None = None,
 ) -> Store:
     """Open the store of a teacher's answers, made first if there is none that fits.
 
     Args:
         plan: the teacher's.
-        teacher: who is asked.
+        made: who is asked, in its folder.
         material: the run's data.
         stem: of the store's name; what the rows are follows it.
         reporter: shows progress.
         seconds: gets the entry ``cache`` where the teacher had to be asked.
         verify: as of :meth:`ckd_plugins.signals.Store.open`.
+        crew: who asks; by default this process.
     """
+    teacher = made.teacher
     keys = teacher.keys(material.instances)
     # Rows without a history are in some families' train sets only, and no teacher is asked about them.
-    wanted = blake2b(np.unique(keys[keys != 0]).tobytes(), digest_size=6).hexdigest()
+    distinct = np.unique(keys[keys != 0])
+    wanted = blake2b(distinct.tobytes(), digest_size=6).hexdigest()
     # Each way of storing them has a place of its own, so that runs with one and the other do not take turns.
     kept_as = "" if teacher.form == "topk" else _kept_as(plan.signals)
     path = plan.cache_dir / "signals" / f"{stem}-{wanted}{kept_as}"
@@ -69,15 +77,23 @@ def open_store(
             discard(path)
     started = time.perf_counter()
     layout, items = _layout(teacher, material, plan.signals)
-    writer = StoreWriter(path, provenance, layout, keys=keys, items=items, replace=True, wait=True)
+    size = _shard_size(len(distinct))
+    writer = StoreWriter(path, provenance, layout, keys=keys, items=items, shard_size=size, replace=True, wait=True)
     with writer:
-        total = writer.manifest.n_shards
-        with reporter.task(f"cache {plan.label}", total) as advance:
-            for done, shard in enumerate(writer.pending(), start=1):
-                writer.write(shard, **_answers(teacher, material, shard.rows))
-                advance(done, f"{writer.manifest.rows} instances")
+        if total := sum(1 for _ in writer.pending()):  # else another process has made it while we waited
+            job = Job(plan.component.name, made.folder, teacher, material.instances, writer.rows)
+            with reporter.task(f"cache {plan.label}", total) as advance:
+                (crew or ThisProcess()).fill(job, writer, advance, reporter)
     seconds["cache"] = time.perf_counter() - started
     return Store.open(path, expected, verify=False)
+
+
+def _shard_size(rows: int) -> int:
+    """Rows of a shard: sixteen shards, so that several processes have something to share, but none tiny or huge.
+
+    Of the data alone: whoever asks, and how many they are, the store has the same bytes.
+    """
+    return min(SHARD_SIZE, max(_LEAST, -(-rows // 16)))
 
 
 def _kept_as(signals: Signals) -> str:
@@ -94,10 +110,3 @@ def _layout(teacher: Any, material: Material, signals: Signals) -> tuple[Layout,
     known = np.flatnonzero(teacher.known_items(material.domain))
     factors = teacher.item_factors(material.domain)[known]
     return Layout.factors(factors, signals.vectors, signals.top), [items[i] for i in known]
-
-
-def _answers(teacher: Any, material: Material, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    if teacher.form == "topk":
-        ids, scores = teacher.lists(material.instances, rows)
-        return {"ids": ids, "scores": scores}
-    return {"vectors": teacher.encode(material.instances, rows)}

@@ -12,6 +12,7 @@ from ckd_plugins.domains.domain import Domain
 from ckd_plugins.errors import TeacherError
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
+from ckd_plugins.training.asking import Crew
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.teaching.folders import alone, sweep
@@ -56,6 +57,7 @@ def teach(
     reporter: Reporter,
     seed: int,
     verify: Literal["auto"] | bool = "auto",
+    crew: Crew | None = None,
 ) -> list[Taught]:
     """Pre-train, fine-tune and cache teachers, or find them in the cache, or in the folders that the config names.
 
@@ -63,7 +65,7 @@ def teach(
     is named by everything that decides its weights: options, data, split, texts and their encoder, pre-training
     domains, seed and this package's version; its knowledge is a store beside it, checked against the same on opening. A
     teacher that comes from a folder is not pre-trained again. ``verify`` is that of
-    :meth:`ckd_plugins.signals.Store.open`.
+    :meth:`ckd_plugins.signals.Store.open`; ``crew`` asks the teachers, by default this process.
 
     Raises:
         DataError, TeacherError, SignalError: the teacher cannot learn the data, or its store is damaged, or the folder
@@ -72,11 +74,16 @@ def teach(
     plans = [make_plan(one, material, pretraining, config, registry, reporter, seed) for one in components]
     for plan in plans:
         _check_source(plan, material)
-    return [_taught(plan, material, config, reporter, verify) for plan in plans]
+    return [_taught(plan, material, config, reporter, verify, crew) for plan in plans]
 
 
 def _taught(
-    plan: Plan, material: Material, config: CkdConfig, reporter: Reporter, verify: Literal["auto"] | bool
+    plan: Plan,
+    material: Material,
+    config: CkdConfig,
+    reporter: Reporter,
+    verify: Literal["auto"] | bool,
+    crew: Crew | None,
 ) -> Taught:
     used = plan.source if plan.source is not None and plan.source.finetuned else None
     # Either is 16 digits here: names of stores are taken apart again, where a manifest is damaged.
@@ -86,7 +93,7 @@ def _taught(
     with alone(config.cache_dir / "locks" / f"{stem}.lock", plan.label, reporter):
         made = _cached(plan, folder, reporter) if used is None else _ready(plan, used)
         seconds = dict(made.seconds)
-        store = open_store(plan, made.teacher, material, stem, reporter, seconds, verify)
+        store = open_store(plan, made, material, stem, reporter, seconds, verify, crew)
     signal = store.bind(made.teacher.keys(material.instances), material.tokens, outside=made.teacher.outside)
     signal.name, weights = plan.label, store.manifest.provenance.weights_hash
     signal.temperature *= config.teacher_temperature
