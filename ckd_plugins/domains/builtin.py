@@ -1,13 +1,13 @@
-"""The text encoders that come with the package."""
+"""The text encoders and the importers that come with the package."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ckd_plugins.hookspecs import hookimpl
-from ckd_plugins.specs import TextEncoderSpec
+from ckd_plugins.specs import ImporterSpec, TextEncoderSpec
 
-__all__ = ["ckd_register_text_encoders"]
+__all__ = ["ckd_register_importers", "ckd_register_text_encoders"]
 
 
 @hookimpl
@@ -36,4 +36,19 @@ def ckd_register_text_encoders() -> Iterator[TextEncoderSpec]:
         factory="ckd_plugins.domains.encoders.huggingface:HuggingFace",
         summary="a transformers or sentence-transformers model by its id on the Hugging Face Hub",
         packages=("transformers",),
+    )
+
+
+@hookimpl
+def ckd_register_importers() -> Iterator[ImporterSpec]:
+    """Register ``unisrec`` and ``lcrec``."""
+    yield ImporterSpec(
+        name="unisrec",
+        factory="ckd_plugins.domains.importers.unisrec:UniSRec",
+        summary="UniSRec's processed files: .train.inter, .valid.inter, .test.inter, .text, .item2index",
+    )
+    yield ImporterSpec(
+        name="lcrec",
+        factory="ckd_plugins.domains.importers.lcrec:LCRec",
+        summary="LC-Rec's json: .inter.json and .item.json",
     )
