@@ -41,7 +41,12 @@ def ckd_register_text_encoders() -> Iterator[TextEncoderSpec]:
 
 @hookimpl
 def ckd_register_importers() -> Iterator[ImporterSpec]:
-    """Register ``unisrec`` and ``lcrec``."""
+    """Register ``amazon``, ``unisrec`` and ``lcrec``."""
+    yield ImporterSpec(
+        name="amazon",
+        factory="ckd_plugins.domains.importers.amazon:Amazon",
+        summary="Amazon reviews and metadata of 2014, 2018 and 2023: .json.gz, .jsonl.gz, .csv",
+    )
     yield ImporterSpec(
         name="unisrec",
         factory="ckd_plugins.domains.importers.unisrec:UniSRec",

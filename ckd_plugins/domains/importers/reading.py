@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
@@ -34,7 +34,7 @@ def require(path: Path, what: str) -> Path:
     return path
 
 
-def read_lines(path: Path, parse: Callable[[bytes], T | None], log: ImportLog, *, skip: int = 0) -> Iterator[T]:
+def read_lines(path: Path, parse: Callable[[bytes], T | None], log: ImportLog, *, skip: int = 0) -> Generator[T]:
     """Yield what ``parse`` makes of each line of a file, which may be gzipped whatever its name.
 
     Args:

@@ -43,12 +43,11 @@ def _literal(line: bytes) -> Any:
 
 
 def words(value: Any) -> str:
-    """Return a field of metadata as text: lists are joined by commas, lists of lists without repeats."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
+    """Return a field of metadata as text; what is in lists, and in lists of lists, is joined by commas, each once."""
+    return ", ".join(dict.fromkeys(_parts(value)))
+
+
+def _parts(value: Any) -> list[str]:
     if isinstance(value, list | tuple):
-        parts = [words(part) for part in value]
-        return ", ".join(dict.fromkeys(part for part in parts if part))
-    return str(value)
+        return [part for inner in value for part in _parts(inner)]
+    return [str(value)] if value not in (None, "") else []

@@ -56,7 +56,7 @@ def test_backslashes_in_titles_do_not_warn() -> None:
         (None, ""),
         ("Tea", "Tea"),
         (["Toys", "Dolls"], "Toys, Dolls"),
-        ([["Toys", "Dolls"], ["Toys", "Dolls"]], "Toys, Dolls"),
+        ([["Toys", "Dolls"], ["Toys", "Games, old"]], "Toys, Dolls, Games, old"),
         (["Toys", "", None, "Toys"], "Toys"),
         (3, "3"),
     ],
