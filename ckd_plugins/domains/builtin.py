@@ -41,7 +41,7 @@ def ckd_register_text_encoders() -> Iterator[TextEncoderSpec]:
 
 @hookimpl
 def ckd_register_importers() -> Iterator[ImporterSpec]:
-    """Register ``amazon``, ``unisrec`` and ``lcrec``."""
+    """Register ``amazon``, ``unisrec``, ``lcrec``, ``recformer``, ``movielens`` and ``table``."""
     yield ImporterSpec(
         name="amazon",
         factory="ckd_plugins.domains.importers.amazon:Amazon",
@@ -56,4 +56,19 @@ def ckd_register_importers() -> Iterator[ImporterSpec]:
         name="lcrec",
         factory="ckd_plugins.domains.importers.lcrec:LCRec",
         summary="LC-Rec's json: .inter.json and .item.json",
+    )
+    yield ImporterSpec(
+        name="recformer",
+        factory="ckd_plugins.domains.importers.recformer:Recformer",
+        summary="Recformer's json: train, val, test, umap, smap and meta_data",
+    )
+    yield ImporterSpec(
+        name="movielens",
+        factory="ckd_plugins.domains.importers.movielens:MovieLens",
+        summary="MovieLens-100K and MovieLens-1M, a zip or its folder",
+    )
+    yield ImporterSpec(
+        name="table",
+        factory="ckd_plugins.domains.importers.table:Table",
+        summary="CSV and Parquet files with named columns",
     )

@@ -92,7 +92,7 @@ def import_dataset(
                 columns=names,
                 steps=steps,
                 left_out=dict(log.left_out),
-                files=[{**asdict(file), "path": str(file.path)} for file in log.files],
+                files=[asdict(file) for file in log.files],
                 filters=asdict(filters),
                 seconds=round(time.perf_counter() - started, 2),
             )

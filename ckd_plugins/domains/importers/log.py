@@ -6,7 +6,6 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ckd_plugins.errors import DataError
 
@@ -28,7 +27,7 @@ class Malformed(ValueError):
 class FileLog:
     """What was found in one file."""
 
-    path: Path
+    path: str
     lines: int = 0
     """Lines read; the number of the current one."""
     malformed: int = 0
@@ -71,17 +70,22 @@ class ImportLog:
         """What an importer leaves out by itself, by reason."""
         self._current: FileLog | None = None
 
-    def open(self, path: Path) -> FileLog:
+    @property
+    def current(self) -> FileLog:
+        """The file that is being read."""
+        if self._current is None:
+            raise LookupError("no file has been opened")
+        return self._current
+
+    def open(self, path: object) -> FileLog:
         """Begin a file; a second reading of it replaces the first."""
-        self._current = FileLog(path)
-        self.files = [file for file in self.files if file.path != path] + [self._current]
+        self._current = FileLog(str(path))
+        self.files = [file for file in self.files if file.path != str(path)] + [self._current]
         return self._current
 
     def flag(self, why: str) -> None:
         """Count the line that is being read as malformed."""
-        if self._current is None:
-            raise DataError(why)
-        self._current.flag(why)
+        self.current.flag(why)
 
     def check(self) -> None:
         """See to it that each file that has been read is of the format.

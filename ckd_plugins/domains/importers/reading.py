@@ -7,20 +7,23 @@ import io
 import zlib
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import IO, TypeVar, cast
+from zipfile import BadZipFile
 
+from ckd_plugins.domains.importers.archive import File, size
 from ckd_plugins.domains.importers.log import FileLog, ImportLog
 from ckd_plugins.errors import DataError
 
-__all__ = ["load_json", "read_lines", "require"]
+__all__ = ["MALFORMED", "TELL", "load_json", "read_lines", "reason", "require", "unpacked"]
 
 T = TypeVar("T")
 _BUFFER = 1 << 20
 _LONGEST = 1 << 24
 """Bytes in a line; longer ones are malformed, not memory."""
-_BAD = (ValueError, KeyError, TypeError, IndexError, SyntaxError, RecursionError, MemoryError)
+MALFORMED = (ValueError, KeyError, TypeError, IndexError, SyntaxError, RecursionError, MemoryError)
 """What parsers raise on a malformed line."""
-_TELL = 1 << 14
+TELL = 1 << 14
+"""Lines between two words on progress."""
 
 
 def require(path: Path, what: str) -> Path:
@@ -34,7 +37,7 @@ def require(path: Path, what: str) -> Path:
     return path
 
 
-def read_lines(path: Path, parse: Callable[[bytes], T | None], log: ImportLog, *, skip: int = 0) -> Generator[T]:
+def read_lines(path: File, parse: Callable[[bytes], T | None], log: ImportLog, *, skip: int = 0) -> Generator[T]:
     """Yield what ``parse`` makes of each line of a file, which may be gzipped whatever its name.
 
     Args:
@@ -48,9 +51,9 @@ def read_lines(path: Path, parse: Callable[[bytes], T | None], log: ImportLog, *
         DataError: the file cannot be read, is cut off, or more of it is malformed than the log allows.
     """
     try:
-        with path.open("rb") as raw, log.task(f"reading {path.name}", path.stat().st_size) as advance:
+        with path.open("rb") as raw, log.task(f"reading {path.name}", size(path)) as advance:
             file = log.open(path)
-            stream = _unpacked(raw)
+            stream = unpacked(raw)
             for _ in range(skip):
                 _line(stream, file)
             while line := _line(stream, file):
@@ -58,15 +61,15 @@ def read_lines(path: Path, parse: Callable[[bytes], T | None], log: ImportLog, *
                     if len(line) > _LONGEST:
                         _pass_over(stream, line)
                     parsed = parse(line.rstrip(b"\r\n"))
-                except _BAD as error:
-                    file.flag(_why(error))
+                except MALFORMED as error:
+                    file.flag(reason(error))
                     continue
-                if not file.lines % _TELL:
+                if not file.lines % TELL:
                     advance(raw.tell(), f"{file.lines:,} lines")
                 if parsed is not None:
                     yield parsed
-            advance(path.stat().st_size, f"{file.lines:,} lines, {file.malformed:,} malformed")
-    except (OSError, EOFError, zlib.error) as error:
+            advance(size(path), f"{file.lines:,} lines, {file.malformed:,} malformed")
+    except (OSError, EOFError, zlib.error, BadZipFile) as error:
         raise DataError(f"{path} cannot be read: {error}; fetch it again") from error
     log.check()
 
@@ -82,7 +85,7 @@ def load_json(path: Path, kind: type[T], log: ImportLog) -> T:
     file = log.open(path)
     try:
         with path.open("rb") as raw:
-            value = json.load(_unpacked(raw))
+            value = json.load(unpacked(raw))
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}; fetch it again") from error
     file.lines = len(value) if isinstance(value, dict | list) else 1
@@ -91,7 +94,8 @@ def load_json(path: Path, kind: type[T], log: ImportLog) -> T:
     return value
 
 
-def _unpacked(raw: BinaryIO) -> BinaryIO:
+def unpacked(raw: IO[bytes]) -> IO[bytes]:
+    """Return a file's content, gunzipped if it is packed; told by its first bytes."""
     head = raw.read(2)
     raw.seek(0)
     # GzipFile's own readline goes through Python; a buffer of C around it halves the time of a line.
@@ -99,19 +103,20 @@ def _unpacked(raw: BinaryIO) -> BinaryIO:
     return raw if packed is None else io.BufferedReader(packed, _BUFFER)
 
 
-def _line(stream: BinaryIO, file: FileLog) -> bytes:
+def _line(stream: IO[bytes], file: FileLog) -> bytes:
     line = stream.readline(_LONGEST + 1)
     file.lines += bool(line)
     return line
 
 
-def _pass_over(stream: BinaryIO, line: bytes) -> None:
+def _pass_over(stream: IO[bytes], line: bytes) -> None:
     while line and not line.endswith(b"\n"):
         line = stream.readline(_LONGEST)
     raise ValueError(f"longer than {_LONGEST >> 20} MiB")
 
 
-def _why(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Return why a parser refused a line, in a few words."""
     if isinstance(error, KeyError):
         return f"no {error.args[0]!r}"
     if isinstance(error, UnicodeDecodeError):

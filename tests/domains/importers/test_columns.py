@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,7 @@ from ckd_plugins.domains.importers.columns import Columns
 @pytest.fixture
 def log() -> ImportLog:
     log = ImportLog()
-    log.open(Path("reviews.json")).lines = 7
+    log.open("reviews.json").lines = 7
     return log
 
 
