@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ckd_plugins.cli.data_describe import describe_data
 from ckd_plugins.cli.data_import import import_data
 
 __all__ = ["data"]
@@ -16,3 +17,4 @@ def data() -> None:
 
 # One line a command; each has a file of its own.
 data.add_command(import_data)
+data.add_command(describe_data)
