@@ -31,7 +31,11 @@ __all__ = ["import_data"]
 )
 @click.option("--need-text", is_flag=True, help="Drop items without any text.")
 @click.option(
-    "--malformed", type=float, default=0.01, show_default=True, help="Share of a file's lines that may be malformed."
+    "--malformed",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of a file's lines that may be malformed.",
 )
 @click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -57,12 +61,13 @@ def import_data(
     """
     from ckd_plugins._options import read_options
     from ckd_plugins.cli.distill import read_settings
-    from ckd_plugins.domains.importers import Filters, ImportLog, import_dataset
-    from ckd_plugins.errors import DataError
+    from ckd_plugins.domains.importers import Filters, Importer, ImportLog, import_dataset
+    from ckd_plugins.errors import DataError, PluginError
     from ckd_plugins.registry import get_registry
     from ckd_plugins.training.progress import Console
 
-    factory = get_registry().get("importer", format_name).load()
+    record = get_registry().record("importer", format_name)
+    factory = record.spec.load()
     options = read_options(factory).check(f"importer {format_name!r}", read_settings(settings), host=("path",))
     if not path.exists():
         raise DataError(f"{path} does not exist; give a file or folder of the format {format_name!r}")
@@ -70,7 +75,10 @@ def import_data(
         min_rating=min_rating, repeats=repeats, need_text=need_text, k_core=k_core, max_history=max_history
     )
     log = ImportLog(malformed, Console(quiet).task)
-    summary = import_dataset(factory(path, **options), out, filters, log)
+    importer = factory(path, **options)
+    if not isinstance(importer, Importer):
+        raise PluginError(f"{record} gives a {type(importer).__name__}, not an Importer; tell its authors")
+    summary = import_dataset(importer, out, filters, log)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=2))
     else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ckd_plugins import ImporterSpec
+from ckd_plugins.domains.importers import Importer, ImportLog, Interaction
 
 
 @pytest.fixture
@@ -44,6 +47,32 @@ def test_json_and_an_import_that_a_run_can_read(ckd: Callable[..., Any], shop: P
     assert (done.status, done.err) == (0, "")
     assert json.loads(done.out) == json.loads((out / "shop.import.json").read_text())
     assert json.loads(done.out)["interactions"] == 50
+
+
+def test_an_importer_of_a_plugin_is_a_format(
+    ckd: Callable[..., Any], tmp_plugin: Any, shop: Path, tmp_path: Path
+) -> None:
+    """The hook that nobody calls would be dead; a record that leads elsewhere is its author's mistake."""
+
+    class Walks(Importer):
+        def __init__(self, path: Path, *, steps: int = 3) -> None:
+            self.steps = steps
+
+        def interactions(self, log: ImportLog) -> Iterator[Interaction]:
+            return (Interaction(f"u{u}", f"i{t}", float(t)) for u in range(4) for t in range(self.steps))
+
+    @tmp_plugin
+    def ckd_register_importers():
+        yield ImporterSpec(name="walks", factory=Walks, summary="walks")
+        yield ImporterSpec(name="wrong", factory=lambda path: path, summary="wrong")
+
+    done = ckd(
+        "data", "import", "walks", shop, "-o", tmp_path / "out", "--set", "steps=7", "--k-core", "2", "--json", "-q"
+    )
+    assert json.loads(done.out)["interactions"] == 28, done.err
+    done = ckd("data", "import", "wrong", shop, "-o", tmp_path / "other", "-q")
+    assert done.status == 2
+    assert "gives a PosixPath, not an Importer; tell its authors" in done.err
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def find_files(path: Path, metadata: Path | None) -> tuple[Path, Path | None]:
     """
     path = Path(path).expanduser()
     folder = path if path.is_dir() else path.parent
-    named = {file: found for file in sorted(folder.iterdir()) if (found := _FILE.fullmatch(file.name))}
+    named = {file: found for file in sorted(folder.glob("*")) if (found := _FILE.fullmatch(file.name))}
     if path.is_dir():
         reviews = [file for file, found in named.items() if found["kind"] != "meta_"]
         if len(reviews) != 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +54,14 @@ def test_leave_one_out_gives_unisrecs_own_rows_again(tmp_path: Path) -> None:
             for u, a, b, t in zip(made.user, made.start, made.stop, made.target, strict=True)
         ]
         assert sorted(ours) == sorted(rows(part)), part
+
+
+def test_recbole_makes_unisrecs_own_rows(recbole_rows: Callable[..., Any], tmp_path: Path) -> None:
+    """What a student is trained and judged on is RecBole's doing, not our reader's."""
+    import_dataset(UniSRec(DATA / "unisrec" / "Scientific"), tmp_path / "scientific")
+    made = recbole_rows(tmp_path / "scientific")
+    for part in ("train", "valid", "test"):
+        assert sorted(made[part]) == sorted(rows(part)), part
 
 
 def test_asins_stand_for_the_numbers(tmp_path: Path) -> None:
