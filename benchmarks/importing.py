@@ -46,8 +46,8 @@ def reviews(count: int, release: int) -> Iterator[dict[str, object]]:
     rng = random.Random(0)
     texts = [" ".join(rng.choices(WORDS, k=rng.randint(20, 160))) for _ in range(5000)]
     for _ in range(count):
-        user = f"A{int(rng.expovariate(1 / 40_000)):013d}"
-        item = f"B{int(rng.expovariate(1 / 8000)):09d}"
+        user = f"A{int(rng.expovariate(25 / count)):013d}"
+        item = f"B{int(rng.expovariate(125 / count)):09d}"
         seconds, stars, text = (
             1_300_000_000 + 86_400 * rng.randint(0, 2000),
             float(rng.randint(1, 5)),
