@@ -1,14 +1,15 @@
-"""Files that are whole, or what they were before."""
+"""Files and folders that are whole, or what they were before."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["whole"]
+__all__ = ["whole", "whole_folder"]
 
 
 @contextmanager
@@ -36,3 +37,23 @@ def whole(path: Path, *, locked: bool = False) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a folder beside to write to, which takes the name ``path`` when the block ends without an error.
+
+    Args:
+        path: not there yet, or an empty folder; the folders above it are made.
+
+    Raises:
+        OSError: somebody else has made it in the meantime.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        beside.rename(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -150,7 +150,7 @@ def ckd_register_importers() -> Iterable[specs.ImporterSpec]:
         >>> from ckd_plugins import ImporterSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_importers():
-        ...     yield ImporterSpec(name="yelp", factory="my_package.yelp:read_yelp")
+        ...     yield ImporterSpec(name="yelp", factory="my_package.yelp:Yelp")
     """
     raise AssertionError
 

@@ -178,7 +178,10 @@ class ScheduleSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ImporterSpec(Spec):
-    """Turns a published data format into domains: ``factory(path, **options) -> Domain``."""
+    """Reads a published data format for ``ckd data import``.
+
+    ``factory(path, **options)`` returns a :class:`ckd_plugins.domains.importers.Importer`.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

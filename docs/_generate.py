@@ -39,11 +39,13 @@ FILLED_BY_HOST = {
     "teacher": ("encoder", "cache_dir", "seed"),
     "schedule": ("until",),
     "difficulty": ("evidence",),
+    "importer": ("path",),
 }
 """Arguments of factories that a run fills and a config cannot set, as ``ckd_plugins.training`` has it."""
 
 API = ("ckd_plugins", *(f"ckd_plugins.{room}" for room in (
-    "specs", "hookspecs", "registry", "config", "errors", "domains", "teachers", "signals", "students", "distillation",
+    "specs", "hookspecs", "registry", "config", "errors", "domains", "domains.importers", "teachers", "signals",
+    "students", "distillation",
     "distillation.candidates", "distillation.integrators", "distillation.losses", "distillation.balances",
     "distillation.ramps", "curriculum",
     "curriculum.difficulty", "curriculum.schedules", "training", "study.statistics", "testing",

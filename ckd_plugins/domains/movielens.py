@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ckd_plugins.domains.core import k_core
 from ckd_plugins.errors import DataError
 
 __all__ = ["split_by_genre"]
@@ -66,14 +67,8 @@ def _main_genres(classes: pd.Series[str]) -> pd.Series[str]:
 
 
 def _core(rows: pd.DataFrame, k: int) -> pd.DataFrame:
-    while len(rows):
-        enough = (rows.groupby("user_id")["item_id"].transform("size") >= k) & (
-            rows.groupby("item_id")["user_id"].transform("size") >= k
-        )
-        if enough.all():
-            break
-        rows = rows[enough]
-    return rows
+    users, items = (pd.factorize(rows[column])[0] for column in ("user_id", "item_id"))
+    return rows[k_core(users, items, k)]
 
 
 def _slug(genre: str) -> str:

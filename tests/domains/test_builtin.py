@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from ckd_plugins.domains import TextEncoder, builtin
+from ckd_plugins.domains.importers import Importer
 
 
 def test_every_record_leads_to_an_encoder() -> None:
@@ -13,10 +14,17 @@ def test_every_record_leads_to_an_encoder() -> None:
         assert spec.load().name == spec.name
 
 
+def test_every_record_leads_to_an_importer() -> None:
+    """As above, for ``ckd data import``."""
+    for spec in builtin.ckd_register_importers():
+        assert issubclass(spec.load(), Importer)
+
+
 def test_listing_encoders_loads_no_heavy_library() -> None:
     """Start-up of the command line depends on it."""
     code = (
         "import sys; from ckd_plugins.domains import builtin; list(builtin.ckd_register_text_encoders());"
+        "list(builtin.ckd_register_importers());"
         "print([m for m in ('torch', 'pandas', 'transformers', 'numpy') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

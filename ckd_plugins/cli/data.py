@@ -1,0 +1,20 @@
+"""``ckd data``: datasets, imported and looked at."""
+
+from __future__ import annotations
+
+import click
+
+from ckd_plugins.cli.data_describe import describe_data
+from ckd_plugins.cli.data_import import import_data
+
+__all__ = ["data"]
+
+
+@click.group()
+def data() -> None:
+    """Import datasets and describe them."""
+
+
+# One line a command; each has a file of its own.
+data.add_command(import_data)
+data.add_command(describe_data)
