@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -119,12 +118,13 @@ def test_strict_shows_where_a_plugin_fails(with_sample, capsys, monkeypatch):
 
 
 def test_the_process_help_is_quick_and_light():
-    """Half a second, interpreter included; torch alone takes two."""
+    """Half a second of the processor, interpreter included; torch alone takes two. A busy machine's clock tells nothing."""
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = os.times()
         done = ckd_process("--help", CKD_NO_PLUGINS="1")
-        times.append(time.perf_counter() - start)
+        after = os.times()
+        times.append(after.children_user + after.children_system - before.children_user - before.children_system)
         assert done.returncode == 0, done.stderr
     code = (
         "import sys, ckd_plugins.cli.main as m\n"
@@ -133,7 +133,7 @@ def test_the_process_help_is_quick_and_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n")
-    assert min(times) < 1.0, "0.3 s on an idle machine; a whole second only on a very busy one"
+    assert min(times) < 1.0, "0.3 s on an idle machine; a whole second only on a slow and busy one"
 
 
 def test_the_process_tells_a_wrong_command():
