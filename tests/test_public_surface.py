@@ -33,7 +33,7 @@ def test_the_names_of_plugin_authors_load_nothing_heavy():
 
 
 def test_importing_is_quick():
-    """A fifth of a second of the processor, interpreter start not counted: the clock of a busy machine tells nothing."""
+    """A fifth of a second of the processor, interpreter start not counted; a busy machine's clock tells nothing."""
     code = "import time; t = time.process_time(); import ckd_plugins; print(time.process_time() - t)"
     assert min(float(run(code)) for _ in range(3)) < 0.2
 

@@ -118,7 +118,7 @@ def test_strict_shows_where_a_plugin_fails(with_sample, capsys, monkeypatch):
 
 
 def test_the_process_help_is_quick_and_light():
-    """Half a second of the processor, interpreter included; torch alone takes two. A busy machine's clock tells nothing."""
+    """Half a second of the processor, which a busy machine's clock does not tell; torch alone takes two."""
     times = []
     for _ in range(3):
         before = os.times()
