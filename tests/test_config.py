@@ -22,7 +22,7 @@ from ckd_plugins.config import (
 
 KNOWN = (
     "teachers, candidates, integrator, loss, targets, weight, balance, temperature, curriculum, pretrain_domains, "
-    "text, signals, run_dir, cache_dir, speed"
+    "text, signals, run_dir, cache_dir, domains, speed"
 )
 
 
@@ -108,6 +108,14 @@ def test_defaults_are_the_documented_ones():
         "signals": {"vectors": "float16"},
         "run_dir": "ckd_runs",
         "cache_dir": "",
+        "domains": {
+            "users": "apart",
+            "students": "one",
+            "teachers": "shared",
+            "temperature": 1.0,
+            "competence": "across",
+            "rank": "own",
+        },
         "speed": dict.fromkeys(SPEED, True),
     }
     assert Curriculum().model_dump(mode="json") == {

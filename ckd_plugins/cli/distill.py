@@ -15,7 +15,7 @@ __all__ = ["distill"]
 
 @click.command()
 @click.argument("model")
-@click.option("--dataset", "-d", required=True, help="Folder of a dataset, or its name below data_path.")
+@click.option("--dataset", "-d", required=True, help="A dataset's folder or name; several, by commas, are merged.")
 @click.option(
     *("--teachers", "-t"),
     default=None,

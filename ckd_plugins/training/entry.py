@@ -11,6 +11,7 @@ from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.host.settings import DatasetPath, find_dataset
 from ckd_plugins.host.zoo import model_class
 from ckd_plugins.registry import Registry, get_registry
+from ckd_plugins.training.datasets import Datasets, open_dataset
 from ckd_plugins.training.fit import fit
 from ckd_plugins.training.material import item_texts
 from ckd_plugins.training.progress import Reporter, Silent
@@ -24,7 +25,7 @@ __all__ = ["check_run", "distill"]
 
 def distill(
     model: str | None = None,
-    dataset: str | os.PathLike[str] | None = None,
+    dataset: Datasets | None = None,
     config_file_list: Sequence[str | os.PathLike[str]] | None = None,
     config_dict: Mapping[str, Any] | None = None,
     saved: bool = True,
@@ -39,7 +40,8 @@ def distill(
 
     Args:
         model: a RecBole model by name, or a registered student.
-        dataset: a dataset's folder, or its name below RecBole's ``data_path``.
+        dataset: a dataset's folder, or its name below RecBole's ``data_path``; several, as a list or by commas, are
+            merged (``ckd.domains``).
         config_file_list: RecBole YAML files; their ``ckd:`` section configures the distillation.
         config_dict: settings above the files, ``{"ckd": {...}}`` or ``"ckd.weight"`` among them. Strings are values:
             unlike RecBole's, they are never evaluated.
@@ -72,7 +74,7 @@ def distill(
     registry = get_registry()
     registry.new_run()
     data_path = settings.pop("data_path", None)
-    found = find_dataset(dataset, data_path)
+    found = open_dataset(dataset, data_path, settings, config)
     student = subscribe(model, registry)
     model_class(student.model)
     check_run(config, registry, settings, found, data_path)
@@ -121,8 +123,8 @@ def check_run(
     check_teachers(config, registry, texts, dataset.name)
     for name in config.pretrain_domains:
         other = find_dataset(name, data_path)
-        if other.folder == dataset.folder:
+        if other.folder in (dataset.folder, *dataset.parts):
             raise DataError(
-                f"pretrain_domains names the student's own dataset {dataset.name!r}: the teachers would see its "
+                f"pretrain_domains names the student's own dataset {other.name!r}: the teachers would see its "
                 f"validation and test interactions; name other domains"
             )

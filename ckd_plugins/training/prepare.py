@@ -8,9 +8,9 @@ from typing import Any
 
 from ckd_plugins.config import load_config
 from ckd_plugins.errors import ConfigError
-from ckd_plugins.host.settings import find_dataset
 from ckd_plugins.registry import get_registry
 from ckd_plugins.training.apart import open_data
+from ckd_plugins.training.datasets import Datasets, open_dataset
 from ckd_plugins.training.entry import check_run
 from ckd_plugins.training.judging import judge_teacher
 from ckd_plugins.training.leakage import refuse_leaks
@@ -21,7 +21,7 @@ __all__ = ["prepare_teachers"]
 
 
 def prepare_teachers(
-    dataset: str | os.PathLike[str],
+    dataset: Datasets,
     config_file_list: Sequence[str | os.PathLike[str]] | None = None,
     config_dict: Mapping[str, Any] | None = None,
     *,
@@ -50,7 +50,7 @@ def prepare_teachers(
         raise ConfigError("no teacher is named; give at least one")
     registry, reporter = get_registry(), reporter or Silent()
     data_path = settings.pop("data_path", None)
-    found = find_dataset(dataset, data_path)
+    found = open_dataset(dataset, data_path, settings, config)
     check_run(config, registry, settings, found, data_path)
     with open_data(found, settings, config) as data:
         host, splits, material = data.host, data.splits, data.material
