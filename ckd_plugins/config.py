@@ -210,6 +210,8 @@ class CkdConfig(Section):
     """Keeps what is costly to compute: item vectors, teachers, their signals. ``CKD_CACHE`` sets another default."""
     domains: Domains = Domains()
     """Several domains at once: how they are merged, drawn from and ranked."""
+    per_user: Flag = False
+    """Keep each held-out item's rank, user by user, in the run's folder: what paired tests and slices are made of."""
     speed: Speed = Speed()
     """What makes training faster."""
 

@@ -22,7 +22,7 @@ from ckd_plugins.config import (
 
 KNOWN = (
     "teachers, candidates, integrator, loss, targets, weight, balance, temperature, curriculum, pretrain_domains, "
-    "text, signals, run_dir, cache_dir, domains, speed"
+    "text, signals, run_dir, cache_dir, domains, per_user, speed"
 )
 
 
@@ -116,6 +116,7 @@ def test_defaults_are_the_documented_ones():
             "competence": "across",
             "rank": "own",
         },
+        "per_user": False,
         "speed": dict.fromkeys(SPEED, True),
     }
     assert Curriculum().model_dump(mode="json") == {

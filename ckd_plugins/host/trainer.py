@@ -22,6 +22,7 @@ from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
 from ckd_plugins.host.models import REFUSALS, reason
 from ckd_plugins.host.ranking import full_sort_is_own, pairs_within_memory, rank_by_pairs, rows_within_memory
+from ckd_plugins.host.ranks import RankRecorder, Ranks
 from ckd_plugins.host.speed.ranking import quick_ranking
 
 __all__ = ["EpochWatcher", "build_trainer", "close_trainer", "scalar_writer"]
@@ -47,6 +48,10 @@ class _Watched:
     ckd_best: dict[str, Any] | None
     ckd_epoch: int
     ckd_quick: bool
+    ckd_keeps_ranks: bool
+    ckd_recorder: RankRecorder | None
+    ckd_ranks: Ranks | None
+    config: Any
     model: Any
     device: Any
     item_tensor: Any
@@ -77,6 +82,7 @@ class _Watched:
             "epoch": epoch,
             "state_dict": {k: v.detach().clone() for k, v in self.model.state_dict().items()},
             "other_parameter": copy.deepcopy(self.model.other_parameter()),
+            "ranks": self.ckd_ranks,
         }
 
     def evaluate(self, eval_data: Any, load_best_model: bool = True, model_file: Any = None, **kwargs: Any) -> Any:
@@ -90,17 +96,30 @@ class _Watched:
             self.model.load_state_dict(best["state_dict"])
             self.model.load_other_parameter(best.get("other_parameter"))
             load_best_model = False
+        self.ckd_ranks = self.ckd_recorder = None
         with ExitStack() as stack:
             if isinstance(eval_data, FullSortEvalDataLoader):
+                if self.ckd_keeps_ranks:
+                    self.ckd_recorder = RankRecorder(max(self.config["topk"]))
                 if not full_sort_is_own(self.model):
                     stack.enter_context(rows_within_memory(eval_data))
                 if self.ckd_quick:
                     stack.enter_context(quick_ranking(self, eval_data))
-            return super().evaluate(  # type: ignore[misc]
+            result = super().evaluate(  # type: ignore[misc]
                 eval_data, load_best_model=load_best_model, model_file=model_file, **kwargs
             )
+        if self.ckd_recorder is not None:
+            self.ckd_ranks = self.ckd_recorder.ranks()
+        return result
 
     def _full_sort_batch_eval(self, batched_data: Any) -> Any:
+        batch = self._ranked_batch(batched_data)
+        if self.ckd_recorder is not None:
+            interaction, scores, positive_u, positive_i = batch
+            self.ckd_recorder.take(interaction[self.config["USER_ID_FIELD"]], scores, positive_u, positive_i)
+        return batch
+
+    def _ranked_batch(self, batched_data: Any) -> Any:
         if full_sort_is_own(self.model):
             return super()._full_sort_batch_eval(batched_data)  # type: ignore[misc]
         interaction, history, positive_u, positive_i = batched_data
@@ -113,7 +132,14 @@ class _Watched:
         return interaction, scores, positive_u, positive_i
 
 
-def build_trainer(config: Any, model: Any, run_dir: Path, watchers: list[EpochWatcher], ranking: bool = True) -> Any:
+def build_trainer(
+    config: Any,
+    model: Any,
+    run_dir: Path,
+    watchers: list[EpochWatcher],
+    ranking: bool = True,
+    keep_ranks: bool = False,
+) -> Any:
     """Make the trainer that RecBole chooses for a model; it writes below ``run_dir`` and calls the watchers.
 
     Whoever is done with it calls :func:`close_trainer`.
@@ -124,6 +150,8 @@ def build_trainer(config: Any, model: Any, run_dir: Path, watchers: list[EpochWa
         run_dir: where the trainer's files go.
         watchers: see the epochs.
         ranking: whether full rankings are quick (:mod:`ckd_plugins.host.speed.ranking`).
+        keep_ranks: whether a full ranking leaves the held-out items' ranks in ``ckd_ranks``, those of the best
+            validation in ``ckd_best["ranks"]``.
 
     Raises:
         ConfigError: the trainer's own constructor fails, on a learning rate that is no number for example.
@@ -142,7 +170,8 @@ def build_trainer(config: Any, model: Any, run_dir: Path, watchers: list[EpochWa
                     f"{reason(error)}"
                 ) from error
     trainer.ckd_watchers, trainer.ckd_best, trainer.ckd_epoch = watchers, None, -1
-    trainer.ckd_quick = ranking
+    trainer.ckd_quick, trainer.ckd_keeps_ranks = ranking, keep_ranks
+    trainer.ckd_ranks = trainer.ckd_recorder = None
     trainer.saved_model_file = str(run_dir / f"{config['model']}.pth")
     return trainer
 

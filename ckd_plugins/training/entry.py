@@ -54,7 +54,7 @@ def distill(
         ``best_valid_score``, ``valid_score_bigger``, ``best_valid_result``, ``test_result``, and ``ckd``: a mapping
         with ``run_dir``, ``reader``, ``passes``, ``targets`` (``once`` or ``batch``),
         ``teachers`` (each with its own test result, seconds and whether it was reused), ``seconds`` (of each stage),
-        ``epochs``, ``parameters`` and ``history`` (terms by epoch).
+        ``epochs``, ``parameters``, ``history`` (terms by epoch) and ``per_user`` (files of ranks by user, by split).
 
     Raises:
         CkdError: a setting, the data, a teacher or the model does not allow the run; nothing is left behind then.

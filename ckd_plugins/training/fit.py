@@ -24,6 +24,7 @@ from ckd_plugins.training.judging import judge_teacher
 from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.material import Material, gather
 from ckd_plugins.training.ordering import check_order, order_rows
+from ckd_plugins.training.per_user import file_name, per_user, write_per_user
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.run import Run, write_json
 from ckd_plugins.training.soft_targets import integrates_once, soft_targets
@@ -95,7 +96,8 @@ def fit(
         advance = stack.enter_context(reporter.task(_title(run), int(host["epochs"])))
         watcher = Watcher(run, registry, handle, sampler, objective, advance)
         on_batch(splits.train, watcher.after_batch)
-        trainer = build_trainer(host, student, run.directory, [watcher], ranking=config.speed.ranking)
+        ranking, keep = config.speed.ranking, config.per_user
+        trainer = build_trainer(host, student, run.directory, [watcher], ranking=ranking, keep_ranks=keep)
         stack.callback(close_trainer, trainer)
         watcher.write = scalar_writer(trainer)
         if objective is not None:
@@ -115,10 +117,16 @@ def fit(
         registry.notify("ckd_before_fit", run=run)
         with seconds("fit"):
             best_score, best_result = _train(trainer, splits, saved, watcher)
+        # Of the weights that are tested: the best ones', or the last validation's where none are kept.
+        ranks = {"valid": trainer.ckd_best.get("ranks") if saved and trainer.ckd_best else trainer.ckd_ranks}
         if handle is not None:
             handle.detach()
         with seconds("test"):
             test_result = trainer.evaluate(splits.test, load_best_model=saved, show_progress=False)
+        ranks["test"] = trainer.ckd_ranks
+    kept = {split: found for split, found in ranks.items() if found is not None}
+    for split, found in kept.items():
+        write_per_user(run.directory / file_name(split), per_user(found, splits, host, material))
     seconds["epoch"] = sum(watcher.seconds) / max(1, len(watcher.seconds))
     result = {
         "best_valid_score": float(best_score),
@@ -130,6 +138,7 @@ def fit(
             "dataset": run.dataset,
             "run_dir": str(run.directory),
             "checkpoint": str(trainer.saved_model_file) if saved else None,
+            "per_user": {split: file_name(split) for split in kept},
             "reader": run.reader,
             "targets": targets,
             "passes": reader.passes if reader is not None else 1,
