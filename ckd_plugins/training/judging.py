@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 from ckd_plugins.domains.instances import Instances
 from ckd_plugins.host.data import Splits
 from ckd_plugins.host.evaluate import evaluate_scores
+from ckd_plugins.host.ranks import RankRecorder
 from ckd_plugins.training.material import Material
+from ckd_plugins.training.slices import slices_of
 
-__all__ = ["judge_teacher"]
+__all__ = ["judge_in_slices", "judge_teacher"]
 
 
 def judge_teacher(
-    teacher: Any, material: Material, splits: Splits, config: Any, split: Literal["valid", "test"] = "test"
+    teacher: Any,
+    material: Material,
+    splits: Splits,
+    config: Any,
+    split: Literal["valid", "test"] = "test",
+    recorder: RankRecorder | None = None,
 ) -> dict[str, float] | None:
     """Rank the whole catalogue by a teacher for every test row, with the student's masking of known items.
 
@@ -28,6 +35,7 @@ def judge_teacher(
         splits: the run's data.
         config: its RecBole config.
         split: ``"valid"`` for the validation rows, whose histories are the training sequences.
+        recorder: is shown each batch of the ranking.
 
     Returns:
         The run's metrics on the split, or ``None`` where the run is not evaluated by full ranking, or has several
@@ -53,7 +61,23 @@ def judge_teacher(
         known[torch.from_numpy((row < 0) | ~answered[row])] = -torch.inf
         return torch.nn.functional.pad(known, (1, 0), value=-torch.inf)
 
-    return evaluate_scores(config, splits, scores, split)
+    return evaluate_scores(config, splits, scores, split, recorder)
+
+
+def judge_in_slices(
+    teacher: Any, material: Material, splits: Splits, config: Any
+) -> tuple[dict[str, float] | None, dict[str, Any]]:
+    """Judge a teacher on the test rows, and on slices of them.
+
+    Returns:
+        The run's metrics as of :func:`judge_teacher`, and those of the slices as of
+        :func:`ckd_plugins.training.slices.slices`.
+    """
+    recorder = RankRecorder(max(config["topk"]))
+    result = judge_teacher(teacher, material, splits, config, recorder=recorder)
+    if result is None:
+        return None, {}
+    return result, slices_of(recorder.ranks(), splits, config, material, result)
 
 
 def _products(teacher: Any, material: Material, instances: Instances) -> Callable[[NDArray[np.int64]], torch.Tensor]:

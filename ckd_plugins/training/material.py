@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal
@@ -18,10 +18,11 @@ from ckd_plugins.domains.keys import token_hashes
 from ckd_plugins.domains.naming import DOMAIN_FIELD, item_domains
 from ckd_plugins.errors import DataError
 from ckd_plugins.host.data import Splits
+from ckd_plugins.host.own_domain import check_domains
 from ckd_plugins.host.rows import TrainingRows, item_tokens, training_rows, user_tokens, validation_targets
 from ckd_plugins.host.settings import DatasetPath
 
-__all__ = ["Material", "gather", "item_texts"]
+__all__ = ["Material", "gather", "item_texts", "ranked_within"]
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,18 @@ def gather(splits: Splits, config: Any, dataset: DatasetPath, fields: Sequence[s
     user_row[rows.users] = np.arange(len(rows.users))
     instances = Instances(items, rows.flat - 1, rows.start, rows.stop, target, domain.users, user_row[rows.user])
     return Material(domain, instances, rows, user_row, *_domains(dataset, items))
+
+
+def ranked_within(splits: Splits, material: Material, config: Any, rank: Literal["own", "all"]) -> Splits:
+    """Let a merged dataset's held-out items be ranked among the items of their own domain.
+
+    Raises:
+        DataError: a domain has fewer items than the metrics look at.
+    """
+    if rank == "all" or not material.domains or config["eval_type"].name != "RANKING":
+        return splits
+    check_domains(config, material.item_domain, material.domains)
+    return replace(splits, item_domain=material.item_domain)
 
 
 def _domains(dataset: DatasetPath, items: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
