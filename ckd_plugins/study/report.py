@@ -12,6 +12,7 @@ from ckd_plugins._version import __version__
 from ckd_plugins.errors import ConfigError, EnvironmentProblem
 from ckd_plugins.study.pictures import bars, curves, watch
 from ckd_plugins.study.rows import bigger_is_better, comparison, gain_metric, gains
+from ckd_plugins.study.slices import by_slice
 
 __all__ = ["check_report", "write_report"]
 
@@ -96,6 +97,7 @@ def write_report(
         metric=metric,
         bigger=bigger,
         gains=gains(rows, metric, bigger=bigger),
+        slices=by_slice(rows, metric),
         protocol=protocol,
         bars=Markup(bars(rows, metric)),
         curves=Markup(curves(results)),
