@@ -71,7 +71,7 @@ def finetune_teacher(
     with open_data(found, settings, config) as data:
         host, splits, material = data.host, data.splits, data.material
         pretraining = read_pretraining(config, host, data_path) if source is None else []
-        refuse_leaks(splits, host, pretraining, config.teachers, registry)
+        refuse_leaks(splits, host, pretraining, config.teachers, registry, material.domains)
         plan = make_plan(teacher, material, pretraining, config, registry, reporter, int(host["seed"]))
         made = make_in(plan, folder, reporter)
         with reporter.task(f"test {plan.label}", 2) as advance:

@@ -82,7 +82,7 @@ def fit(
                 run.reader = reader.name
             with seconds("teachers"):
                 pretraining = read_pretraining(config, host, data_path) if config.teachers else []
-                refuse_leaks(splits, host, pretraining, config.teachers, registry)
+                refuse_leaks(splits, host, pretraining, config.teachers, registry, material.domains)
                 taught = teach(config.teachers, material, pretraining, config, registry, reporter, seed)
             signals = [t.signal for t in taught]
             soft = None

@@ -55,7 +55,7 @@ def prepare_teachers(
     with open_data(found, settings, config) as data:
         host, splits, material = data.host, data.splits, data.material
         pretraining = read_pretraining(config, host, data_path)
-        refuse_leaks(splits, host, pretraining, config.teachers, registry)
+        refuse_leaks(splits, host, pretraining, config.teachers, registry, material.domains)
         prepared: dict[str, dict[str, Any]] = {}
         # Every byte: a run opens a large store without, and whoever was told of damage comes here to mend it.
         taught = teach(
