@@ -45,6 +45,14 @@ def check_report(path: Path) -> None:
                 one.unlink() if one == path else one.rmdir()
 
 
+def _runs(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The runs that a result was put together from, named by their domains, or itself."""
+    return [
+        {**run, "ckd": {**run["ckd"], "model": f"{run['ckd']['model']} on {run['ckd']['dataset']}"}}
+        for run in result["ckd"].get("runs", [])
+    ] or [result]
+
+
 def _unwritable(path: Path, error: OSError) -> ConfigError:
     is_file = isinstance(error, (FileExistsError, NotADirectoryError))
     reason = "Its folder is a file" if is_file else error.strerror or str(error)
@@ -88,7 +96,8 @@ def write_report(
     bigger = bigger_is_better(results, metric)
     source = files("ckd_plugins.study").joinpath("report.html.j2").read_text(encoding="utf-8")
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
-    distilled = [result for result in results if result["ckd"]["teachers"]]
+    single = [one for result in results for one in _runs(result)]
+    distilled = [result for result in single if result["ckd"]["teachers"]]
     page = template.render(
         title=title,
         summary=summary,
@@ -100,12 +109,12 @@ def write_report(
         slices=by_slice(rows, metric),
         protocol=protocol,
         bars=Markup(bars(rows, metric)),
-        curves=Markup(curves(results)),
+        curves=Markup(curves(single)),
         watched={result["ckd"]["model"]: Markup(watch(result)) for result in distilled},
         version=__version__,
         seed=results[0]["ckd"]["seed"],
         teachers=list(dict.fromkeys(name for result in distilled for name in result["ckd"]["teachers"])),
-        folders=[result["ckd"]["run_dir"] for result in results],
+        folders=[result["ckd"]["run_dir"] for result in single],
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

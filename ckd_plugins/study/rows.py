@@ -11,7 +11,12 @@ __all__ = ["Row", "bigger_is_better", "comparison", "gain_metric", "gains"]
 _SMALLER = frozenset({"averagepopularity", "giniindex", "logloss", "mae", "rmse"})
 """RecBole's metrics with ``smaller = True``, without their ``@k``."""
 
-_SLICES = {"cold_items": "cold items", "short_histories": "short histories"}
+_SLICES = {
+    "all": "all users",
+    "macro": "mean of domains",
+    "cold_items": "cold items",
+    "short_histories": "short histories",
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Row:
     protocol: str = ""
     """Which runs share test rows and masking; metrics compare within one only."""
     slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Metrics of slices of the users and items by name, domains first."""
+    """Metrics of slices by name: all users, the mean of domains, each domain, cold items, short histories."""
 
 
 def comparison(results: Sequence[Mapping[str, Any]]) -> list[Row]:
@@ -109,11 +114,12 @@ def gains(rows: Sequence[Row], metric: str, *, bigger: bool = True) -> dict[str,
 
 
 def _named(told: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
-    """A result's slices by the names that readers see, domains first."""
-    found: dict[str, Mapping[str, float]] = dict(told.get("domains", {}))
-    if "macro" in told:
-        found["mean of domains"] = told["macro"]
-    return found | {shown: told[name] for name, shown in _SLICES.items() if name in told}
+    """A result's slices by the names that readers see; none where all users are the only one."""
+    order = ("all", "macro", "domains", "cold_items", "short_histories")
+    found: dict[str, Mapping[str, float]] = {}
+    for name in [name for name in order if name in told]:
+        found |= told[name] if name == "domains" else {_SLICES[name]: told[name]}
+    return found if len(found) > 1 else {}
 
 
 def _valid_metric(result: Mapping[str, Any]) -> str | None:

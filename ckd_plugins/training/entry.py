@@ -11,7 +11,8 @@ from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.host.settings import DatasetPath, find_dataset
 from ckd_plugins.host.zoo import model_class
 from ckd_plugins.registry import Registry, get_registry
-from ckd_plugins.training.datasets import Datasets, open_dataset
+from ckd_plugins.training.datasets import Datasets, find_datasets, merged_dataset
+from ckd_plugins.training.each import distill_each
 from ckd_plugins.training.fit import fit
 from ckd_plugins.training.material import item_texts
 from ckd_plugins.training.progress import Reporter, Silent
@@ -54,7 +55,9 @@ def distill(
         ``best_valid_score``, ``valid_score_bigger``, ``best_valid_result``, ``test_result``, and ``ckd``: a mapping
         with ``run_dir``, ``reader``, ``passes``, ``targets`` (``once`` or ``batch``),
         ``teachers`` (each with its own test result, seconds and whether it was reused), ``seconds`` (of each stage),
-        ``epochs``, ``parameters``, ``history`` (terms by epoch) and ``per_user`` (files of ranks by user, by split).
+        ``epochs``, ``parameters``, ``history`` (terms by epoch), ``per_user`` (files of ranks by user, by split) and
+        ``slices`` (metrics of domains, cold items and short histories); with a student for each of several domains
+        ``runs``, their results.
 
     Raises:
         CkdError: a setting, the data, a teacher or the model does not allow the run; nothing is left behind then.
@@ -74,21 +77,31 @@ def distill(
     registry = get_registry()
     registry.new_run()
     data_path = settings.pop("data_path", None)
-    found = open_dataset(dataset, data_path, settings, config)
+    parts = find_datasets(dataset, data_path)
     student = subscribe(model, registry)
     model_class(student.model)
-    check_run(config, registry, settings, found, data_path)
-    run_dir = new_run_folder(config.run_dir, model, found.name, len(config.teachers))
-    run = Run(run_dir, model, found.name, config, dict(settings), [c.label for c in config.teachers])
-    try:
-        result = fit(run, settings, student, found, registry, reporter or Silent(), saved, data_path)
-    except BaseException as error:
-        # A mistake found before the first epoch leaves nothing; a run that broke later keeps what tells why.
-        if not (run_dir / "events.jsonl").exists():
-            discard(run_dir)
-        else:
-            run.log("failed", reason=f"{type(error).__name__}: {error}")
-        raise
+
+    def train(found: DatasetPath, ckd: CkdConfig) -> dict[str, Any]:
+        run_dir = new_run_folder(ckd.run_dir, model, found.name, len(ckd.teachers))
+        run = Run(run_dir, model, found.name, ckd, dict(settings), [c.label for c in ckd.teachers])
+        try:
+            return fit(run, settings, student, found, registry, reporter or Silent(), saved, data_path)
+        except BaseException as error:
+            # A mistake found before the first epoch leaves nothing; a run that broke later keeps what tells why.
+            if not (run_dir / "events.jsonl").exists():
+                discard(run_dir)
+            else:
+                run.log("failed", reason=f"{type(error).__name__}: {error}")
+            raise
+
+    each = config.domains.students == "each"
+    if each and len(parts) < 2:
+        raise ConfigError(
+            "ckd.domains.students: each trains a student for each dataset, and one is named; name several"
+        )
+    for found in parts if each else [whole := merged_dataset(parts, settings, config)]:
+        check_run(config, registry, settings, found, data_path)
+    result = distill_each(model, parts, config, train) if each else train(whole, config)
     if queue is not None:
         queue.put(result)
     return result

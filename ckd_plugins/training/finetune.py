@@ -64,6 +64,11 @@ def finetune_teacher(
         raise ConfigError(
             f"{str(source.folder)!r} is fine-tuned already; give the pre-trained folder that it was made from"
         )
+    if config.domains.teachers == "each":
+        raise ConfigError(
+            "ckd.domains.teachers: each makes a teacher for each domain, and this is about one teacher in one folder; "
+            "leave it out, or fine-tune on one domain at a time"
+        )
     check_out(folder)
     data_path = settings.pop("data_path", None)
     found = open_dataset(dataset, data_path, settings, config)

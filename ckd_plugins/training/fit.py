@@ -240,7 +240,7 @@ def _teachers(
     found = {}
     with reporter.task("test the teachers", len(taught)) as advance:
         for done, one in enumerate(taught, start=1):
-            test_result, told = judge_in_slices(one.teacher, material, splits, host)
+            test_result, told = judge_in_slices(one, material, splits, host)
             found[one.name] = {
                 "test_result": test_result,
                 "slices": told,
@@ -248,7 +248,12 @@ def _teachers(
                 "reused": one.reused,
                 "folder": str(one.folder),
                 "store": str(one.store),
-                "parameters": one.teacher.parameters,
+                "parameters": one.parameters,
+                "domains": {
+                    part.part.name: {"folder": str(part.folder), "store": str(part.store)}
+                    for part in one.parts
+                    if part.part is not None
+                },
             }
             advance(done, "")
     return found

@@ -12,7 +12,7 @@ from ckd_plugins.registry import get_registry
 from ckd_plugins.training.apart import open_data
 from ckd_plugins.training.datasets import Datasets, open_dataset
 from ckd_plugins.training.entry import check_run
-from ckd_plugins.training.judging import judge_teacher
+from ckd_plugins.training.judging import judge_in_slices
 from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.progress import Reporter, Silent
 from ckd_plugins.training.teaching import read_pretraining, teach
@@ -68,7 +68,7 @@ def prepare_teachers(
                 "reused": one.reused,
                 "seconds": one.seconds,
                 "instances": len(material.instances),
-                "valid_result": judge_teacher(one.teacher, material, splits, host, "valid"),
-                "test_result": judge_teacher(one.teacher, material, splits, host),
+                "valid_result": judge_in_slices(one, material, splits, host, "valid")[0],
+                "test_result": judge_in_slices(one, material, splits, host)[0],
             }
     return prepared

@@ -38,12 +38,12 @@ def slices(found: PerUser, metrics: Iterable[str], *, by_domain: bool) -> dict[s
         by_domain: whether the items are named ``domain/item``.
 
     Returns:
-        ``cold_items`` (held-out items that training never saw), ``short_histories`` (users with at most :data:`SHORT`
-        training interactions), and with ``by_domain`` ``domains`` by name and ``macro``, their mean: metrics by name,
-        and ``users``, how many they are the mean of. A slice without users is left out.
+        ``all``, ``cold_items`` (held-out items that training never saw), ``short_histories`` (users with at most
+        :data:`SHORT` training interactions), and with ``by_domain`` ``domains`` by name and ``macro``, their mean:
+        metrics by name, and ``users``, how many they are the mean of. A slice without users is left out.
     """
     names = [metric for metric in metrics if _told_by(found, metric)]
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {"all": _slice(found, names)}
     if by_domain:
         domains, index = item_domains(found.item.tolist())
         told["domains"] = {name: _slice(found.where(index == at), names) for at, name in enumerate(domains)}

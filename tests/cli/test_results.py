@@ -104,8 +104,8 @@ def test_merged_domains_get_a_second_table(capsys: pytest.CaptureFixture[str]) -
     lines = printed(capsys, merged)
     assert lines[3] == ["hit@10 by slice (users)"]
     assert lines[4:] == [
-        ["model", "tea (9)", "lamps (1)", "mean of domains"],
-        ["plain", "BPR", "0.5000", "0.2500", "0.3750"],
+        ["model", "mean of domains", "tea (9)", "lamps (1)"],
+        ["plain", "BPR", "0.3750", "0.5000", "0.2500"],
     ]
     single = result("BPR", SIX)
     single["ckd"]["slices"] = {"cold_items": {"users": 9, "hit@10": 0.5}}

@@ -24,12 +24,16 @@ def test_slices_are_means_over_their_own_users():
     )
     told = slices(found, ["recall@10", "ndcg@10", "itemcoverage@10"], by_domain=True)
     second = 1 / np.log2(3)
+    assert told["all"] == pytest.approx({"users": 4, "recall@10": 0.5, "ndcg@10": (1 + second) / 4})
     assert told["domains"]["a"] == pytest.approx({"users": 3, "recall@10": 2 / 3, "ndcg@10": (1 + second) / 3})
     assert told["domains"]["b"] == {"users": 1, "recall@10": 0.0, "ndcg@10": 0.0}
     assert told["macro"] == pytest.approx({"recall@10": 1 / 3, "ndcg@10": (1 + second) / 6})
     assert told["cold_items"] == pytest.approx({"users": 2, "recall@10": 0.5, "ndcg@10": second / 2})
     assert told["short_histories"] == pytest.approx({"users": 2, "recall@10": 0.5, "ndcg@10": 0.5})
-    assert set(slices(found.where(found.popularity > 3), ["mrr@5"], by_domain=False)) == {"short_histories"}
+    assert set(slices(found.where(found.popularity > 3), ["mrr@5"], by_domain=False)) == {
+        "all",
+        "short_histories",
+    }
 
 
 @pytest.fixture
