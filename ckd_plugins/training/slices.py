@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,27 +26,28 @@ def slices_of(
     """Metrics of the slices of a split by its ranks; empty where there are none, as it was not ranked in full."""
     if ranks is None:
         return {}
-    return slices(per_user(ranks, splits, config, material), metrics, by_domain=bool(material.domains))
+    return slices(per_user(ranks, splits, config, material), metrics, material.domains)
 
 
-def slices(found: PerUser, metrics: Iterable[str], *, by_domain: bool) -> dict[str, Any]:
+def slices(found: PerUser, metrics: Iterable[str], domains: Sequence[str] = ()) -> dict[str, Any]:
     """Metrics of the slices of a split.
 
     Args:
         found: ranks of the held-out items by user.
         metrics: names such as ``ndcg@10``; those that ranks do not tell are left out.
-        by_domain: whether the items are named ``domain/item``.
+        domains: of merged data, whose items are named ``domain/item``.
 
     Returns:
         ``all``, ``cold_items`` (held-out items that training never saw), ``short_histories`` (users with at most
-        :data:`SHORT` training interactions), and with ``by_domain`` ``domains`` by name and ``macro``, their mean:
+        :data:`SHORT` training interactions), and of merged data ``domains`` by name and ``macro``, their mean:
         metrics by name, and ``users``, how many they are the mean of. A slice without users is left out.
     """
     names = [metric for metric in metrics if _told_by(found, metric)]
     told: dict[str, Any] = {"all": _slice(found, names)}
-    if by_domain:
-        domains, index = item_domains(found.item.tolist())
-        told["domains"] = {name: _slice(found.where(index == at), names) for at, name in enumerate(domains)}
+    if domains:
+        held_out, index = item_domains(found.item.tolist())
+        there = [name for name in domains if name in held_out]
+        told["domains"] = {name: _slice(found.where(index == held_out.index(name)), names) for name in there}
         told["macro"] = {m: float(np.mean([one[m] for one in told["domains"].values()])) for m in names}
     for name, keep in (("cold_items", found.popularity == 0), ("short_histories", found.history <= SHORT)):
         if keep.any():

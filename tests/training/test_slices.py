@@ -22,7 +22,8 @@ def test_slices_are_means_over_their_own_users():
         popularity=np.array([4, 0, 0, 7], np.int32),
         k=10,
     )
-    told = slices(found, ["recall@10", "ndcg@10", "itemcoverage@10"], by_domain=True)
+    told = slices(found, ["recall@10", "ndcg@10", "itemcoverage@10"], ["b", "a", "empty"])
+    assert list(told["domains"]) == ["b", "a"]
     second = 1 / np.log2(3)
     assert told["all"] == pytest.approx({"users": 4, "recall@10": 0.5, "ndcg@10": (1 + second) / 4})
     assert told["domains"]["a"] == pytest.approx({"users": 3, "recall@10": 2 / 3, "ndcg@10": (1 + second) / 3})
@@ -30,7 +31,7 @@ def test_slices_are_means_over_their_own_users():
     assert told["macro"] == pytest.approx({"recall@10": 1 / 3, "ndcg@10": (1 + second) / 6})
     assert told["cold_items"] == pytest.approx({"users": 2, "recall@10": 0.5, "ndcg@10": second / 2})
     assert told["short_histories"] == pytest.approx({"users": 2, "recall@10": 0.5, "ndcg@10": 0.5})
-    assert set(slices(found.where(found.popularity > 3), ["mrr@5"], by_domain=False)) == {
+    assert set(slices(found.where(found.popularity > 3), ["mrr@5"])) == {
         "all",
         "short_histories",
     }
