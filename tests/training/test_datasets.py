@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ckd_plugins.config import CkdConfig
 from ckd_plugins.errors import ConfigError, DataError
+from ckd_plugins.host.rows import held_out_pairs
 from ckd_plugins.training.datasets import find_datasets, open_dataset
 
 from .conftest import write_shop
@@ -76,3 +78,44 @@ def test_a_domain_of_the_list_cannot_pretrain(run, two):
     """The teacher would see what the student is tested on, under another name."""
     with pytest.raises(DataError, match="names the student's own dataset 'stall'"):
         run("SASRec", ["unisrec"], dataset=two, ckd={"pretrain_domains": [str(two[1])]})
+
+
+@pytest.fixture
+def clocked(tmp_path: Path) -> list[Path]:
+    """Two domains with users in common and times of one clock."""
+    rng, folders = np.random.default_rng(0), []
+    for name in ("tea", "lamps"):
+        folder = tmp_path / "clocked" / name
+        folder.mkdir(parents=True)
+        lines = ["user_id:token\titem_id:token\ttimestamp:float"]
+        for user in range(40):
+            times = rng.choice(10_000, 6, replace=False)
+            lines += [f"u{user}\ti{item}\t{t}" for item, t in zip(rng.permutation(30)[:6], times, strict=True)]
+        (folder / f"{name}.inter").write_text("\n".join(lines) + "\n")
+        folders.append(folder)
+    return folders
+
+
+def last_two(folders: list[Path], users: str) -> set[tuple[str, str]]:
+    """What leave-one-out must hold out, by plain sorting."""
+    seen: dict[str, list[tuple[float, str]]] = {}
+    for folder in folders:
+        for line in (folder / f"{folder.name}.inter").read_text().splitlines()[1:]:
+            user, item, time = line.split("\t")
+            key = user if users == "joined" else f"{folder.name}/{user}"
+            seen.setdefault(key, []).append((float(time), f"{folder.name}/{item}"))
+    return {(user, item) for user, rows in seen.items() for _, item in sorted(rows)[-2:]}
+
+
+@pytest.mark.parametrize("users", ["apart", "joined"])
+def test_what_is_held_out_and_that_no_history_holds_it(prepare, clocked, tmp_path, users):
+    """The protocol of the page on many domains, and its claim that neither way lets a student see the answers."""
+    config = CkdConfig.parse({"cache_dir": str(tmp_path / "cache"), "domains": {"users": users}})
+    run = prepare("SASRec", open_dataset(clocked, None, {}, config).folder)
+    held_out = held_out_pairs(run.splits, run.host)
+    assert held_out == last_two(clocked, users)
+    assert len(held_out) == (160 if users == "apart" else 80)
+    at = run.material.instances
+    for row in range(len(at)):
+        seen = {at.items[i] for i in [*at.history(row), at.target[row]]}
+        assert not {(at.users[at.user[row]], item) for item in seen} & held_out
