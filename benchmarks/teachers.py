@@ -40,8 +40,11 @@ ROWS = {
     "unisrec-text": Row("UniSRec, inductive", "unisrec", {"transductive": False}),
     "unisrec-text-pretrained": Row("UniSRec, inductive", "unisrec", {"transductive": False}, pretrained=True),
     "vqrec": Row("VQ-Rec", "vqrec"),
-    "vqrec-pretrained": Row("VQ-Rec", "vqrec", pretrained=True),
+    "vqrec-unfrozen": Row("VQ-Rec, encoder not frozen", "vqrec", {"freeze_encoder": False}, pretrained=True),
     "unim2rec": Row("UniM2Rec, no images", "unim2rec"),
+    "unim2rec-unfrozen": Row(
+        "UniM2Rec, no images, encoder not frozen", "unim2rec", {"freeze_encoder": False}, pretrained=True
+    ),
     "recformer": Row("Recformer", "recformer"),
 }
 

@@ -152,6 +152,10 @@ class Signals(Section):
     vectors: Literal["float16", "float32", "int8"] = "float16"
     """Numbers of an instance's vector. ``int8`` is half of ``float16`` on disk, with a scale a vector; the page on
     signals has what either does to scores."""
+    top: Annotated[int, Field(strict=True, ge=1)] | None = None
+    """Best items that are stored of each instance beside its vector, with their scores and what the scores of all items
+    sum up to in a softmax: 8 bytes an item. Spares scoring the catalogue where candidates are ``teachers_top`` or rows
+    are ordered by ``teacher_confidence``; ``null`` stores none."""
 
     @model_validator(mode="before")
     @classmethod
@@ -196,6 +200,8 @@ class CkdConfig(Section):
     """What the weight is a weight of: how the student's own loss and the distillation share a step."""
     temperature: Positive = 1.0
     """Softmax temperature (tau) of the student's scores. A number, or a schedule over epochs."""
+    teacher_temperature: Annotated[Number, Field(gt=0)] = 1.0
+    """Factor on each teacher's own softmax temperature: above 1 what it says is softer, below 1 sharper."""
     curriculum: Curriculum | None = None
     """Draw rows by difficulty; ``true`` means the defaults, ``null`` or ``false`` means all rows always."""
     pretrain_domains: tuple[Name, ...] = ()

@@ -46,7 +46,7 @@ API = ("ckd_plugins", *(f"ckd_plugins.{room}" for room in (
     "specs", "hookspecs", "registry", "config", "errors", "domains", "teachers", "signals", "students", "distillation",
     "distillation.candidates", "distillation.integrators", "distillation.losses", "distillation.balances",
     "distillation.ramps", "curriculum",
-    "curriculum.difficulty", "curriculum.schedules", "training", "testing",
+    "curriculum.difficulty", "curriculum.schedules", "training", "study.statistics", "testing",
 )))  # fmt: skip
 """Modules whose ``__all__`` is the public surface."""
 

@@ -21,8 +21,8 @@ from ckd_plugins.config import (
 )
 
 KNOWN = (
-    "teachers, candidates, integrator, loss, targets, weight, balance, temperature, curriculum, pretrain_domains, "
-    "text, signals, run_dir, cache_dir, domains, per_user, speed"
+    "teachers, candidates, integrator, loss, targets, weight, balance, temperature, teacher_temperature, curriculum, "
+    "pretrain_domains, text, signals, run_dir, cache_dir, domains, per_user, speed"
 )
 
 
@@ -65,6 +65,7 @@ KNOWN = (
         ({"teachers": 3}, "setting 'ckd.teachers' should be a list, got 3"),
         ({"loss": None}, "setting 'ckd.loss' should be a name, or a mapping with 'name' and options, got None"),
         ({"speed": {"trim": "no"}}, "setting 'ckd.speed.trim' should be a valid boolean, got 'no'"),
+        ({"signals": {"top": 0}}, "setting 'ckd.signals.top' should be greater than or equal to 1, got 0"),
         ({"run_dir": 3}, "setting 'ckd.run_dir' should be a path, got 3"),
         ({"text": {"fields": []}}, "setting 'ckd.text.fields' should not be empty, got []"),
         (
@@ -102,10 +103,11 @@ def test_defaults_are_the_documented_ones():
         "weight": 1.0,
         "balance": "fixed",
         "temperature": 1.0,
+        "teacher_temperature": 1.0,
         "curriculum": None,
         "pretrain_domains": [],
         "text": {"fields": list(TEXT_FIELDS), "encoder": "minilm"},
-        "signals": {"vectors": "float16"},
+        "signals": {"vectors": "float16", "top": None},
         "run_dir": "ckd_runs",
         "cache_dir": "",
         "domains": {

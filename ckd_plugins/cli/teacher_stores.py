@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_export", "export_to", "import_from", "verify_stores"]
 
-_NAME = re.compile(r"(?P<made_for>.+)-[0-9a-f]{16}-[0-9a-f]{12}(-[a-z]+\d+)?")
-"""A store's folder: teacher, dataset, and two digests; see ``ckd_plugins.training.teaching``."""
+_NAME = re.compile(r"(?P<made_for>.+)-[0-9a-f]{16}-[0-9a-f]{12}(-[a-z]+\d+)*")
+"""A store's folder: teacher, dataset, two digests, and how vectors are kept; see ``ckd_plugins.training.teaching``."""
 
 
 def verify_stores(signals: Path, names: str | None, dataset: str | None, as_json: bool) -> None:

@@ -91,7 +91,7 @@ def ckd_register_integrators() -> Iterator[IntegratorSpec]:
 
 @hookimpl
 def ckd_register_losses() -> Iterator[LossSpec]:
-    """Register ``kl``, ``reverse_kl``, ``js``, ``mse``, ``cross_entropy``, ``listwise`` and ``pairwise``."""
+    """Register ``kl`` and the other losses of scores, and ``feature_regression``, of vectors."""
     yield LossSpec(
         name="kl",
         factory=f"{_ROOM}.losses.kl:KLDivergence",
@@ -122,6 +122,11 @@ def ckd_register_losses() -> Iterator[LossSpec]:
         name="pairwise",
         factory=f"{_ROOM}.losses.pairwise:Pairwise",
         summary="the order of pairs, as surely as the target has it (RankNet, BPR)",
+    )
+    yield LossSpec(
+        name="feature_regression",
+        factory=f"{_ROOM}.losses.feature_regression:FeatureRegression",
+        summary="the teachers' vectors, estimated from the student's by experts that learn with it (DE)",
     )
 
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["LOG_FLOOR", "LOG_ZERO", "in_float", "masked_log_softmax", "masked_standardize"]
+from ckd_plugins.signals.base import LOG_ZERO
 
-LOG_ZERO = -1e30
-"""Stands for log 0. Finite, so that 0 times it is 0 rather than NaN, and far enough above ``finfo.min`` that a gate or
-a temperature times it does not overflow."""
+__all__ = ["LOG_FLOOR", "LOG_ZERO", "in_float", "masked_log_softmax", "masked_standardize"]
 
 LOG_FLOOR = -100.0
 """Nats below which a target probability counts as zero where a loss divides by it: one candidate that no trusted

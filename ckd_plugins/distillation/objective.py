@@ -19,6 +19,7 @@ from ckd_plugins.distillation.output import ObjectiveOutput, gated_output, with_
 from ckd_plugins.distillation.pacing import TeacherPace, divergences
 from ckd_plugins.distillation.reading import Reading, read_teachers, rows_at_once
 from ckd_plugins.distillation.target import Target
+from ckd_plugins.distillation.vectors import ReadsVectors, read_vectors, vector_shape, vector_signals
 from ckd_plugins.distillation.weighing import Weighted
 from ckd_plugins.errors import ConfigError, StudentError
 
@@ -58,9 +59,11 @@ class Objective(Weighted):
         weight: :math:`\lambda`, not negative; see :class:`~ckd_plugins.distillation.weighing.Weighted`.
         chunk_rows: rows worked at once; ``None`` chooses by size.
         pace: lets teachers join one after the other; ``None`` listens to all.
+        width: length of the student's vectors, for a loss that compares vectors.
 
     Raises:
-        ConfigError: no teacher, two of one name, or a number out of range.
+        ConfigError: no teacher, two of one name, one without vectors for a loss that compares them, or a number out
+            of range.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Objective(Weighted):
         weight: float = 1.0,
         chunk_rows: int | None = None,
         pace: TeacherPace | None = None,
+        width: int | None = None,
     ) -> None:
         super().__init__(loss, weight)
         names = [signal.name for signal in signals]
@@ -91,6 +95,12 @@ class Objective(Weighted):
         integrator.bind(names)
         candidates.bind_teachers(signals)
         self._names = tuple(names)
+        # What a loss of vectors asks; of a loss of scores nobody.
+        self._vectors = vector_signals(signals) if loss.compares == "vectors" else ()
+        if self._vectors:
+            if not width:
+                raise ConfigError(f"{type(loss).__name__} compares vectors; give the width of the student's")
+            loss.bind_vectors(width, [vector_shape(signal) for signal in self._vectors])
 
     def set_epoch(self, epoch: int) -> None:
         """Tell candidate source, integrator and loss which epoch begins, and set what follows a schedule."""
@@ -111,23 +121,41 @@ class Objective(Weighted):
         Args:
             rows: int64 ``[B]`` row ids that the signals know.
             targets: int64 ``[B]`` the rows' item ids.
-            read: gives the student's raw scores ``[B, C]`` for the candidates, with gradient.
+            read: gives the student's raw scores ``[B, C]`` for the candidates, with gradient; for a loss that compares
+                vectors it reads those as well (:class:`~ckd_plugins.distillation.vectors.ReadsVectors`).
 
         Raises:
-            StudentError: the scores have the wrong shape.
+            StudentError: the scores have the wrong shape, or vectors cannot be read.
         """
         if self.weight == 0 or not len(rows):
             return ObjectiveOutput(loss=torch.zeros((), device=targets.device))
         chosen = self.candidates.choose(rows, targets)
-        student = read(chosen)
-        wanted = (len(rows), chosen.items.shape[-1])
+        size = self.chunk_rows or rows_at_once(len(self.signals), chosen.items.shape[-1])
+        student = self._vectors_of(targets, read) if self._vectors else self._scores_of(rows, chosen, read)
+        with torch.autocast(device_type=student.device.type, enabled=False):
+            active = self._listened_to(rows, chosen, lambda: read(chosen) if self._vectors else student, size)
+            return self._compare(rows, targets, chosen, student, size, active)
+
+    def _scores_of(self, rows: Tensor, chosen: Candidates, read: Callable[[Candidates], Tensor]) -> Tensor:
+        student, wanted = read(chosen), (len(rows), chosen.items.shape[-1])
         if tuple(student.shape) != wanted:
             raise StudentError(f"the reader gave scores {tuple(student.shape)} for {wanted} rows x candidates")
-        with torch.autocast(device_type=student.device.type, enabled=False):
-            return self._compare(rows, chosen, student)
+        return student
 
-    def _compare(self, rows: Tensor, chosen: Candidates, student: Tensor) -> ObjectiveOutput:
-        size = self.chunk_rows or rows_at_once(len(self.signals), student.shape[-1])
+    def _vectors_of(self, targets: Tensor, read: object) -> Tensor:
+        if not isinstance(read, ReadsVectors):
+            raise StudentError(f"{type(self.criterion).__name__} compares vectors, and the reader gives scores only")
+        return read.vectors(targets)
+
+    def _compare(
+        self,
+        rows: Tensor,
+        items: Tensor,
+        chosen: Candidates,
+        student: Tensor,
+        size: int,
+        active: list[bool] | None,
+    ) -> ObjectiveOutput:
         per_row: list[dict[str, Tensor]] = []
         targets: list[Target] = []
         known: list[Tensor] = []
@@ -135,7 +163,6 @@ class Objective(Weighted):
         learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.integrator.parameters())
         # split, not slices: one node gathers the gradient of all chunks instead of summing full-sized ones.
         parts = torch.split(student, size)
-        active = self._listened_to(rows, chosen, parts[0])
         for number, scores in enumerate(parts):
             begin = number * size
             piece = slice(begin, begin + len(scores))
@@ -143,7 +170,11 @@ class Objective(Weighted):
             target = self._integrate(reading, learns)
             if self.integrator.own_objective and learns:
                 own.append(self.integrator.own_loss(target, reading.target))
-            per_row.append(self._losses(scores, target, reading.student_mask, recompute=len(parts) > 1))
+            if self._vectors:
+                vectors = read_vectors(self._vectors, rows[piece], items[piece])
+                per_row.append(self.criterion(scores, replace(target, vectors=vectors)))
+            else:
+                per_row.append(self._losses(scores, target, reading.student_mask, recompute=len(parts) > 1))
             # Of the target, only what is one number a row outlives its chunk here.
             targets.append(replace(target, log_probs=target.log_probs.new_empty(0)))
             known.append(reading.known)
@@ -153,14 +184,17 @@ class Objective(Weighted):
         output = gated_output(self._names, targets, all_known, gate, terms, self.scale)
         return with_own_loss(output, torch.cat(own).mean()) if own else output
 
-    def _listened_to(self, rows: Tensor, chosen: Candidates, scores: Tensor) -> list[bool] | None:
+    def _listened_to(
+        self, rows: Tensor, chosen: Candidates, scores: Callable[[], Tensor], size: int
+    ) -> list[bool] | None:
         """Which teachers are asked; somebody joins, where there is a place, by the batch's first chunk."""
         if self.pace is None:
             return None
-        piece = slice(0, len(scores))
+        piece = slice(0, size)
 
         def measure() -> Tensor:
-            return divergences(read_teachers(self.signals, rows[piece], _cut(chosen, piece), scores.dtype), scores)
+            first = scores()[piece].detach()
+            return divergences(read_teachers(self.signals, rows[piece], _cut(chosen, piece), first.dtype), first)
 
         self.pace.admit(measure)
         return self.pace.active

@@ -15,7 +15,7 @@ from ckd_plugins.distillation.numerics import LOG_ZERO
 from ckd_plugins.distillation.output import ObjectiveOutput, gated_output
 from ckd_plugins.distillation.soft_targets import SoftBatch, SoftTargets
 from ckd_plugins.distillation.weighing import Weighted
-from ckd_plugins.errors import StudentError
+from ckd_plugins.errors import ConfigError, StudentError
 
 __all__ = ["SoftObjective"]
 
@@ -41,7 +41,7 @@ class SoftObjective(Weighted):
         weight: :math:`\lambda`, not negative; see :class:`~ckd_plugins.distillation.weighing.Weighted`.
 
     Raises:
-        ConfigError: the weight is out of range.
+        ConfigError: the weight is out of range, or the loss does not compare scores.
     """
 
     def __init__(
@@ -55,6 +55,8 @@ class SoftObjective(Weighted):
         weight: float = 1.0,
     ) -> None:
         super().__init__(loss, weight)
+        if loss.compares != "scores":
+            raise ConfigError(f"{type(loss).__name__} compares vectors, which targets integrated once do not keep")
         self.targets, self.over = targets, over
         self._names, self._n_items = tuple(names), n_items
 

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["Target"]
+__all__ = ["Target", "TeacherVectors"]
+
+
+@dataclass(frozen=True)
+class TeacherVectors:
+    """What each teacher's scores are products of, for the rows of a batch and their target items."""
+
+    vectors: tuple[Tensor, ...]
+    """``[B, 2, d_k]`` a teacher: the row's vector and the target item's; zeros where unknown."""
+    known: Tensor
+    """bool ``[K, B, 2]``."""
 
 
 @dataclass(frozen=True)
@@ -27,3 +37,5 @@ class Target:
     """``[K, B]`` in [0, 1], 0 where the teacher does not know the row. For the log and the gate."""
     consistency: Tensor
     """``[K, B]`` in [0, 1], 0 where the teacher does not know the row. For the log and the gate."""
+    vectors: TeacherVectors | None = None
+    """Of losses that compare vectors."""

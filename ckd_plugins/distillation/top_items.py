@@ -1,4 +1,4 @@
-"""What each teacher ranks highest for a row: worked out when the row comes up first, and kept."""
+"""What each teacher ranks highest for a row: looked up where it is stored, else worked out once and kept."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ __all__ = ["TopItems"]
 class TopItems:
     """The ``n`` items that each of ``K`` teachers scores highest, row by row.
 
-    A row's list takes the teachers' scores of the whole catalogue, once: what teachers hold of a row does not change.
-    It costs in the first epoch what integrating them once would, and after that a look-up. Kept: four bytes an item,
-    in main memory.
+    Teachers that know their best (:meth:`Signal.best`; ``ckd.signals.top`` stores it) are asked for them. A list of
+    the others takes their scores of the whole catalogue, once: what teachers hold of a row does not change. It costs
+    in the first epoch what integrating them once would, and after that a look-up. Kept: four bytes an item, in main
+    memory.
 
     Args:
         signals: the teachers.
@@ -32,7 +33,9 @@ class TopItems:
 
     def __init__(self, signals: Sequence[Signal], n_items: int, n: int) -> None:
         self._signals, self._n_items, self._n = tuple(signals), n_items, min(n, n_items - 1)
-        self._lists = torch.empty(0, len(signals), self._n, dtype=torch.int32)
+        nothing = torch.empty(0, dtype=torch.int64)
+        self._scored = [k for k, signal in enumerate(signals) if signal.best(nothing, self._n) is None]
+        self._lists = torch.empty(0, len(self._scored), self._n, dtype=torch.int32)
         self._made = torch.empty(0, dtype=torch.bool)
 
     def at(self, rows: Tensor) -> Tensor:
@@ -40,10 +43,22 @@ class TopItems:
 
         0 where a teacher does not know the row, or knows fewer than ``n`` items.
         """
+        lists = torch.empty(len(rows), len(self._signals), self._n, dtype=torch.int64, device=rows.device)
+        if self._scored:
+            lists[:, self._scored] = self._kept(rows)
+        for k, signal in enumerate(self._signals):
+            if k not in self._scored:
+                best = signal.best(rows, self._n)
+                assert best is not None
+                lists[:, k] = best
+        return lists
+
+    def _kept(self, rows: Tensor) -> Tensor:
+        """Return the lists of the teachers that have to be scored, int64 ``[B, K', n]``, working out what is new."""
         here = rows.cpu()
         self._reach(int(here.max()) + 1 if len(here) else 0)
         new = torch.unique(here[~self._made[here]])
-        for part in new.split(rows_at_once(len(self._signals), self._n_items)):
+        for part in new.split(rows_at_once(len(self._scored), self._n_items)):
             self._lists[part] = self._work(part.to(rows.device)).to("cpu", torch.int32)
             self._made[part] = True
         return self._lists[here].to(rows.device, torch.int64)
@@ -58,7 +73,7 @@ class TopItems:
     @torch.no_grad()
     def _work(self, rows: Tensor) -> Tensor:
         every = Candidates(items=torch.arange(1, self._n_items, device=rows.device), target=torch.full_like(rows, -1))
-        reading = read_teachers(self._signals, rows, every, torch.float32)
+        reading = read_teachers([self._signals[k] for k in self._scored], rows, every, torch.float32)
         logits = reading.logits
         if reading.mask is not None:
             logits = logits.masked_fill(~reading.mask, -torch.inf)

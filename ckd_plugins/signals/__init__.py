@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ckd_plugins.signals.base import Signal
+    from ckd_plugins.signals.base import Signal, VectorSignal
+    from ckd_plugins.signals.best import Best, Listed
     from ckd_plugins.signals.bound import BoundSignal
     from ckd_plugins.signals.checking import Verdict, check_store, stores_in
     from ckd_plugins.signals.dense import DenseSignal
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from ckd_plugins.signals.writer import Shard, StoreWriter
 
 __all__ = [
+    "Best",
     "BoundSignal",
     "Column",
     "Coverage",
     "DenseSignal",
     "FactorSignal",
     "Layout",
+    "Listed",
     "Manifest",
     "Provenance",
     "Shard",
@@ -38,6 +41,7 @@ __all__ = [
     "Store",
     "StoreWriter",
     "TopKSignal",
+    "VectorSignal",
     "Verdict",
     "check_store",
     "export_store",
@@ -46,12 +50,14 @@ __all__ = [
 ]
 
 _HOME = {
+    "Best": "best",
     "BoundSignal": "bound",
     "Column": "manifest",
     "Coverage": "store",
     "DenseSignal": "dense",
     "FactorSignal": "factors",
     "Layout": "layout",
+    "Listed": "best",
     "Manifest": "manifest",
     "Provenance": "manifest",
     "Shard": "writer",
@@ -59,6 +65,7 @@ _HOME = {
     "Store": "store",
     "StoreWriter": "writer",
     "TopKSignal": "topk",
+    "VectorSignal": "base",
     "Verdict": "checking",
     "check_store": "checking",
     "export_store": "parquet",

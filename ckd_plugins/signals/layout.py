@@ -12,7 +12,7 @@ from ckd_plugins.errors import SignalError
 from ckd_plugins.signals.int8 import to_int8
 from ckd_plugins.signals.manifest import Column
 
-__all__ = ["Layout", "cast_rows", "check_kind", "check_lists"]
+__all__ = ["BEST", "Layout", "cast_rows", "check_kind", "check_lists"]
 
 _Array = np.ndarray[Any, Any]
 
@@ -21,6 +21,10 @@ _NEEDS = {"factors": ("vectors", "item_vectors"), "topk": ("ids", "scores"), "de
 
 _INT8 = {"codes", "scales"}
 """What stands for ``vectors`` where they are int8: other names, so that a reader that knows no scales refuses them."""
+
+BEST = ("top_ids", "top_scores", "logsumexp")
+"""What a store of factors may hold of each row's scores over all items, made from the vectors when a shard is written:
+see :class:`ckd_plugins.signals.best.Best`."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,15 @@ class Layout:
     """Arrays that are stored as they are."""
 
     @classmethod
-    def factors(cls, item_vectors: _Array, dtype: str = "float16") -> Layout:
+    def factors(cls, item_vectors: _Array, dtype: str = "float16", top: int | None = None) -> Layout:
         """One vector an instance, written as ``vectors=[rows, d]``, and one an item.
 
         Args:
             item_vectors: float ``[n_items, d]``. Kept as float32: they are few, and the error is then the rows' alone.
             dtype: of the instances' vectors on disk: ``"float16"``, ``"float32"``, or ``"int8"``, which stores a scale
                 with each; see :func:`ckd_plugins.signals.int8.to_int8`.
+            top: also keep so many of each instance's best items, with their scores and the log-sum-exp of all items'
+                scores: 8 bytes an item and 4 bytes an instance; see :class:`ckd_plugins.signals.best.Best`.
         """
         vectors = np.asarray(item_vectors, np.float32)
         if vectors.ndim != 2 or not vectors.shape[1]:
@@ -52,6 +58,12 @@ class Layout:
         columns = {"vectors": Column(dtype, width)}
         if dtype == "int8":
             columns = {"codes": Column("int8", width), "scales": Column("float32", ())}
+        if top is not None:
+            if top < 1:
+                raise SignalError(f"top is {top}; a list needs at least one item")
+            listed = (min(top, len(vectors)),)
+            shapes = (Column("int32", listed), Column("float32", listed), Column("float32", ()))
+            columns |= dict(zip(BEST, shapes, strict=True))
         return cls("factors", columns, {"item_vectors": vectors})
 
     @classmethod
@@ -91,7 +103,7 @@ def cast_rows(arrays: Mapping[str, _Array], columns: Mapping[str, Column], rows:
         SignalError: an array is missing or unknown, has another shape, or holds NaN, infinity, or values too large
             for the stored dtype.
     """
-    if "vectors" in arrays and set(columns) == _INT8 and arrays["vectors"].ndim == 2:
+    if "vectors" in arrays and set(columns) >= _INT8 and arrays["vectors"].ndim == 2:
         codes, scales = to_int8(arrays["vectors"], where)
         arrays = {
             **{name: array for name, array in arrays.items() if name != "vectors"},

@@ -31,7 +31,7 @@ import numpy as np
 from ckd_plugins.errors import EnvironmentProblem, SignalError
 from ckd_plugins.signals.checking import check_store
 from ckd_plugins.signals.files import allocate, json_bytes, map_array, write_rows, write_whole
-from ckd_plugins.signals.layout import cast_rows, check_kind, check_lists
+from ckd_plugins.signals.layout import BEST, cast_rows, check_kind, check_lists
 from ckd_plugins.signals.lock import WriterLock
 from ckd_plugins.signals.manifest import Column, Manifest
 from ckd_plugins.signals.store import Store
@@ -45,6 +45,7 @@ _Array = np.ndarray[Any, Any]
 
 _FLOATS = ("float16", "float32", "float64")
 _COLUMNS = {"vectors": _FLOATS, "codes": ("int8",), "scales": ("float32",), "ids": ("int32",), "scores": _FLOATS}
+_COLUMNS |= dict(zip(BEST, (("int32",), ("float32",), ("float32",)), strict=True))
 _WHOLE = {"keys": ("uint64",), "item_vectors": ("float32",)}
 """Arrays that are imported, and their dtypes: names become files, and a dtype such as ``object`` would be pickled."""
 
@@ -246,8 +247,8 @@ def _fill(source: Any, manifest: Manifest, scratch: Path, file: Path) -> None:
             given = {n: _numbers(part.column("key" if n == "keys" else n), c, n, file) for n, c in group.items()}
             for name, rows_of in cast_rows(given, group, len(part), f"{file}").items():
                 write_rows(scratch / f"{name}.npy", rows_of, shapes[name], start)
-            if "ids" in given and group is columns:
-                check_lists(given["ids"], manifest.items, f"{file}")
+            for name in given.keys() & {"ids", BEST[0]}:
+                check_lists(given[name], manifest.items, f"{file}")
         tokens += batch.column("item").slice(rows).to_pylist()
         done += len(batch)
     if not all(isinstance(token, str) for token in tokens):

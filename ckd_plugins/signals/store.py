@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.errors import SignalError
+from ckd_plugins.signals.best import Best
 from ckd_plugins.signals.bound import PADDING_TOKEN, BoundSignal, align_items
 from ckd_plugins.signals.dense import DenseSignal
 from ckd_plugins.signals.factors import FactorSignal
@@ -198,6 +199,7 @@ class Store:
                 name=name,
                 temperature=temperature,
                 scales=self._arrays.get("scales"),
+                best=Best.among(self._arrays),
             )
         if self.manifest.kind == "topk":
             return TopKSignal(

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ckd_plugins.errors import SignalError
-from ckd_plugins.signals.files import allocate, array_bytes, checksum, json_bytes, write_rows, write_whole
-from ckd_plugins.signals.layout import Layout, cast_rows, check_lists
+from ckd_plugins.signals.files import allocate, array_bytes, checksum, json_bytes, map_array, write_rows, write_whole
+from ckd_plugins.signals.layout import BEST, Layout, cast_rows, check_lists
 from ckd_plugins.signals.lock import WriterLock
 from ckd_plugins.signals.manifest import Column, Manifest, Provenance, ShardRecord, package_version
 
@@ -221,7 +221,10 @@ def write_shard(working: Path, manifest: Manifest, index: int, arrays: Mapping[s
     """
     start, stop = manifest.shard_range(index)
     where = f"shard {index} of {working.name}"
-    cast = cast_rows(arrays, manifest.columns, stop - start, where)
+    given = {name: column for name, column in manifest.columns.items() if name not in BEST}
+    cast = cast_rows(arrays, given, stop - start, where)
+    if len(given) < len(manifest.columns):
+        cast |= _best(working, manifest, cast)
     if manifest.kind == "topk":
         check_lists(cast["ids"], manifest.items, where)
     record = _record(working, index)
@@ -231,6 +234,17 @@ def write_shard(working: Path, manifest: Manifest, index: int, arrays: Mapping[s
         for name, column in manifest.columns.items()
     }
     write_whole(record, json_bytes(asdict(ShardRecord(stop - start, checksums))))
+
+
+def _best(working: Path, manifest: Manifest, cast: Mapping[str, _Array]) -> dict[str, _Array]:
+    """The columns that are made from a shard's vectors as they are stored."""
+    from ckd_plugins.signals.best import find_best  # imports torch, which stores without lists are written without
+
+    about = manifest.arrays["item_vectors"]
+    items = map_array(working / "store" / "item_vectors.npy", about.dtype, about.shape)
+    vectors = cast["codes"] if "codes" in cast else cast["vectors"]
+    n, temperature = manifest.columns[BEST[0]].shape[0], manifest.provenance.temperature
+    return dict(zip(BEST, find_best(vectors, cast.get("scales"), items, temperature, n), strict=True))
 
 
 def distinct_keys(keys: _Array) -> tuple[_Array, _Array]:

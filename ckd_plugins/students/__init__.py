@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ckd_plugins.students.families import family, refusal
     from ckd_plugins.students.probe import Probe, Verdict
     from ckd_plugins.students.readers.base import Catalogue, Reader
+    from ckd_plugins.students.readers.vectors import VectorReader
     from ckd_plugins.students.rows import BatchRows, Rows, UserRows
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Reader",
     "Rows",
     "UserRows",
+    "VectorReader",
     "Verdict",
     "attach",
     "choose_reader",
@@ -38,6 +40,7 @@ _HOME = {
     "Reader": "readers.base",
     "Rows": "rows",
     "UserRows": "rows",
+    "VectorReader": "readers.vectors",
     "Verdict": "probe",
     "attach": "attachment",
     "choose_reader": "choose",

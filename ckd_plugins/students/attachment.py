@@ -9,11 +9,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from ckd_plugins.errors import StudentError
 from ckd_plugins.host.speed.cross_entropy import Shared, shared_softmax
 from ckd_plugins.students.families import loss_method, require_student, trains_ranking
 from ckd_plugins.students.readers.base import Reader, per_row
+from ckd_plugins.students.readers.vectors import VectorReader
 from ckd_plugins.students.rows import BatchRows, Rows, RowSource
 from ckd_plugins.students.stopwatch import Stopwatch
 from ckd_plugins.students.terms import Terms
@@ -87,6 +89,17 @@ class Read:
         items = candidates if isinstance(candidates, Tensor) else candidates.items
         return self._reader.scores(self._interaction, self._positions, items)
 
+    def vectors(self, items: Tensor) -> Tensor:
+        """The rows' vectors and those of one item each, ``items [P]``, with gradients: ``[P, 2, d]``.
+
+        Raises:
+            StudentError: the reader has none.
+        """
+        if not isinstance(self._reader, VectorReader):
+            raise StudentError(f"{self._reader!r} reads no vectors")
+        rows, table = self._reader.vectors(self._interaction, self._positions)
+        return torch.stack([rows, embedding(items, table)], dim=1)
+
 
 class _DistilledLoss:
     """Stands before the model's own loss. Copied or pickled with its model it becomes the own loss again."""
@@ -105,6 +118,7 @@ class _DistilledLoss:
         self._objective, self._reader, self._rows = objective, reader, rows
         self._column: str = getattr(model, "USER_ID", "user_id")  # of every batch, and one value a row
         self._balance = balance
+        self._parameters = [] if balance is None else list(model.parameters())
         self.terms, self.clock = Terms(), Stopwatch()
         self._shares = reader.softmax and isinstance(objective, SharingObjective)
         self._checked = False
@@ -120,7 +134,7 @@ class _DistilledLoss:
         terms = {"own_loss": total - part, "distillation_loss": distillation + part, "loss": total + distillation}
         if self._balance is not None:
             weight = _scale(self._objective)
-            self._balance.see(terms["own_loss"], terms["distillation_loss"] / weight, list(self._model.parameters()))
+            self._balance.see(terms["own_loss"], terms["distillation_loss"] / weight, self._parameters)
             terms |= {"balance/own": torch.tensor(share), "balance/distillation": torch.tensor(share * weight)}
         # A tuple stays one: RecBole logs its parts, and NCL's trainer drops the last during its warm-up.
         joint = (own[0] + distillation, *own[1:]) if isinstance(own, tuple) else terms["loss"]

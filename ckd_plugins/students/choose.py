@@ -15,8 +15,9 @@ from ckd_plugins.students.readers.pointwise import ExpandedRows
 from ckd_plugins.students.readers.replay import Replay
 from ckd_plugins.students.readers.second_pass import SecondPass
 from ckd_plugins.students.readers.sequence import SequenceOutput
+from ckd_plugins.students.readers.vectors import VectorReader
 
-__all__ = ["choose_reader", "examine", "readers"]
+__all__ = ["choose_reader", "examine", "readers", "vector_reader"]
 
 
 def readers(model: Any, probe: Probe) -> Iterator[Reader]:
@@ -86,3 +87,11 @@ def choose_reader(model: Any, probe: Probe) -> Reader:
             f"write one and yield it from ckd_choose_reader"
         )
     return reader
+
+
+def vector_reader(model: Any, probe: Probe) -> VectorReader | None:
+    """Find the first of a model's readers that reads vectors, and whose scores the probe accepts.
+
+    A model may be read more cheaply by another: SASRec's logits are at hand, what they are products of has to be kept.
+    """
+    return next((r for r in readers(model, probe) if isinstance(r, VectorReader) and probe.accepts(r)), None)

@@ -51,6 +51,23 @@ class Teacher(ABC):
     """Divides its scores in a softmax."""
 
     @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Refuse options that contradict one another, before anything runs; by default none do.
+
+        Args:
+            options: as the user gave them; those left out are not there.
+
+        Raises:
+            TeacherError: saying which, and what to do.
+        """
+        return  # there is nothing to refuse
+
+    @classmethod
+    def form_of(cls, options: Mapping[str, Any]) -> Literal["factors", "topk"]:
+        """Return the :attr:`form` of a teacher with these options, before it is made."""
+        return cls.form
+
+    @classmethod
     def split_of(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return RecBole's settings of the run that made a file among the options, as far as the file has them.
 

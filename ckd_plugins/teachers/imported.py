@@ -102,6 +102,21 @@ class Imported(Teacher):
         if not 0 <= self.decay <= 1:
             raise TeacherError(f"teacher 'imported': decay is {self.decay}; it must lie between 0 and 1")
 
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """See :meth:`Teacher.check_options`: one kind of knowledge, and the files that belong to it."""
+        given = {name for name in cls.files if options.get(name) is not None}
+        if ("items" in given) == ("topk" in given):
+            raise TeacherError("teacher 'imported' needs vectors in the option items, or lists in topk, and not both")
+        for option, owner in (("rows", "items"), ("topk_scores", "topk")):
+            if option in given and owner not in given:
+                raise TeacherError(f"teacher 'imported': {option} belongs to {owner}; give both, or leave it out")
+
+    @classmethod
+    def form_of(cls, options: Mapping[str, Any]) -> Literal["factors", "topk"]:
+        """See :meth:`Teacher.form_of`: that of the files that are given."""
+        return "factors" if options.get("topk") is None else "topk"
+
     # Learning.
 
     def pretrain(self, domains: Sequence[Domain], *, progress: Progress | None = None) -> History:
@@ -115,11 +130,7 @@ class Imported(Teacher):
             TeacherError: the options name no knowledge, or two kinds.
             DataError: a file cannot be read, holds something else, or matches nothing in the domain.
         """
-        if (self.items is None) == (self.topk is None):
-            raise TeacherError("teacher 'imported' needs vectors in the option items, or lists in topk, and not both")
-        for option, owner in (("rows", "items"), ("topk_scores", "topk")):
-            if getattr(self, option) is not None and getattr(self, owner) is None:
-                raise TeacherError(f"teacher 'imported': {option} belongs to {owner}; give both, or leave it out")
+        self.check_options(vars(self))
         self.domain, self._items = domain.name, domain.items
         self._arrays, self._kind, self._unit, self.coverage = {}, None, 1.0, ()
         if self.topk is not None:

@@ -8,17 +8,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ckd_plugins.training.entry import distill
     from ckd_plugins.training.finetune import finetune_teacher
+    from ckd_plugins.training.per_user import PerUser, read_per_user
     from ckd_plugins.training.pretrain import pretrain_teacher
     from ckd_plugins.training.run import Run
     from ckd_plugins.training.subscribe import register_students
 
-__all__ = ["Run", "distill", "finetune_teacher", "pretrain_teacher", "register_students"]
+__all__ = [
+    "PerUser",
+    "Run",
+    "distill",
+    "finetune_teacher",
+    "pretrain_teacher",
+    "read_per_user",
+    "register_students",
+]
 
 _HOME = {
+    "PerUser": "per_user",
     "Run": "run",
     "distill": "entry",
     "finetune_teacher": "finetune",
     "pretrain_teacher": "pretrain",
+    "read_per_user": "per_user",
     "register_students": "subscribe",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from ckd_plugins.errors import StudentError
@@ -25,6 +26,7 @@ from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.material import Material, gather, ranked_within
 from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.per_user import file_name, per_user, write_per_user
+from ckd_plugins.training.probing import make_probe
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.run import Run, write_json
 from ckd_plugins.training.slices import slices_of
@@ -32,6 +34,7 @@ from ckd_plugins.training.soft_targets import integrates_once, soft_targets
 from ckd_plugins.training.student import check_candidates, choose_reader, make_student
 from ckd_plugins.training.subscribe import Subscription
 from ckd_plugins.training.teaching import Taught, read_pretraining, teach
+from ckd_plugins.training.vectors import with_vectors
 from ckd_plugins.training.watching import Watcher
 
 __all__ = ["fit"]
@@ -79,6 +82,7 @@ def fit(
             faster = speed_up(student, splits.train, host, config.speed)
             if config.teachers:
                 reader = choose_reader(student, splits, host, registry, subscription)
+                reader = with_vectors(reader, config, registry, partial(make_probe, student, splits, host))
                 run.reader = reader.name
             with seconds("teachers"):
                 pretraining = read_pretraining(config, host, data_path) if config.teachers else []
@@ -89,7 +93,7 @@ def fit(
             if reader is not None and integrates_once(config, reader, registry):
                 with seconds("targets"):
                     soft = soft_targets(taught, material, config, registry, reporter)
-            sampler = order_rows(student, splits, material, signals, config, host, registry)
+            sampler = order_rows(student, splits, material, signals, config, host, registry, soft)
             if reader is not None:
                 size = rows_a_batch(splits.train)
                 handle, objective = make_student(

@@ -21,11 +21,13 @@ from ckd_plugins.signals.base import Signal
 from ckd_plugins.students.attachment import Handle, attach
 from ckd_plugins.students.families import refusal
 from ckd_plugins.students.readers.base import Reader
+from ckd_plugins.students.readers.vectors import VectorReader
 from ckd_plugins.students.rows import RowSource, UserRows
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.probing import make_probe
 from ckd_plugins.training.soft_targets import check_targets
 from ckd_plugins.training.subscribe import Subscription
+from ckd_plugins.training.vectors import check_vectors
 
 IN_BATCH = Component(name="in_batch")
 """What scores are compared on where teachers are integrated in batches and no candidates are set."""
@@ -74,6 +76,7 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
                 f"make it a number"
             ) from error
     config.balance.build(registry, "balance")
+    check_vectors(config, registry)
     check_targets(config, registry)
 
 
@@ -149,7 +152,8 @@ def make_student(
         candidates = _bound(limited.build(registry, "candidates", seed=seed), material)
         integrator = config.integrator.build(registry, "integrator")
         pace = _pace(config, [signal.name for signal in signals], registry)
-        objective = Objective(signals, candidates, integrator, loss, weight=weight(0), pace=pace)
+        width = reader.width if isinstance(reader, VectorReader) else None
+        objective = Objective(signals, candidates, integrator, loss, weight=weight(0), pace=pace, width=width)
     objective.follow(
         weight=weight if isinstance(config.weight, Scheduled) else None,
         temperature=temperature if isinstance(config.temperature, Scheduled) else None,

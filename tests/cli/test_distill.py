@@ -269,3 +269,23 @@ def test_the_real_process_and_a_mistake(tiny: Path, tmp_path: Path) -> None:
     assert done.stderr.startswith("ckd: error: unknown teacher 'unisrek'; did you mean 'unisrec'?")
     assert done.stderr.count("\n") == 1
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("model", ["SASRec", "LightGCN"])
+def test_a_loss_of_vectors_by_its_name(ckd: Ckd, tiny: Path, model: str) -> None:
+    """Guards the way from a setting to the vectors of student and teacher."""
+    done = ckd("distill", model, "-d", tiny, *fast("ckd.loss=feature_regression"), "--json", "-q")
+    assert done.status == 0, done.err
+    (epoch,) = json.loads(done.out)["ckd"]["history"]
+    assert epoch["distillation/regression_rows"] > 0
+    assert epoch["distillation/regression_items"] > 0
+
+
+def test_a_loss_of_vectors_for_a_student_without_is_one_line(ckd: Ckd, tiny: Path) -> None:
+    """Guards against a traceback, a folder of a run that never began, and no word on what to do."""
+    done = ckd("distill", "DeepFM", "-d", tiny, *fast("ckd.loss=feature_regression"), "-q")
+    assert (done.status, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert "DeepFM" in line
+    assert "take one of the losses kl, " in line
+    assert not (Path.cwd() / "ckd_runs").exists()

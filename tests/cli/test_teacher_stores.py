@@ -66,9 +66,14 @@ def test_a_flipped_shard_is_named_with_the_command_that_makes_it_again(ckd: Ckd,
     assert done.err.endswith("rebuild with 'ckd teacher cache unisrec --dataset tiny-shop'\n")
 
 
-def test_a_store_whose_manifest_is_gone_still_has_its_command(ckd: Ckd, store: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("kept_as", ["", "-int8", "-top100", "-int8-top100"])
+def test_a_store_whose_manifest_is_gone_still_has_its_command(
+    ckd: Ckd, store: Callable[..., Path], kept_as: str
+) -> None:
     """The folder's name tells teacher and dataset, dashes included."""
-    (store() / "manifest.json").write_bytes(b"{")
+    path = store()
+    (path / "manifest.json").write_bytes(b"{")
+    path.rename(path.with_name(path.name + kept_as))
     (told,) = json.loads(ckd("teacher", "cache", "--verify", "--json").out)
     assert (told["teacher"], told["dataset"], told["whole"]) == ("unisrec", "tiny-shop", False)
     assert told["rebuild"] == "ckd teacher cache unisrec --dataset tiny-shop"

@@ -27,7 +27,9 @@ def test_names():
     assert names[Integrator] == [
         *("confidence_consistency", "confidence", "consistency", "entropy", "best", "learned", "uniform", "fixed"),
     ]
-    assert names[Loss] == ["kl", "reverse_kl", "js", "mse", "cross_entropy", "listwise", "pairwise"]
+    assert names[Loss] == [
+        *("kl", "reverse_kl", "js", "mse", "cross_entropy", "listwise", "pairwise", "feature_regression"),
+    ]
 
 
 @pytest.mark.parametrize(("kind", "spec"), SPECS, ids=lambda value: getattr(value, "name", ""))

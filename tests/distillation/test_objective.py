@@ -243,12 +243,12 @@ def test_autocast_computes_in_float32(table_signal, loss):
 
     objective = build(signals, loss=loss())
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert read(objective.candidates(TARGETS)).dtype == torch.bfloat16
+        assert read(objective.candidates.choose(ROWS, TARGETS)).dtype == torch.bfloat16
         output = objective(ROWS, TARGETS, read)
     assert output.loss.dtype == torch.float32
     assert torch.isfinite(gradient(output.loss, users)).all()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = read(objective.candidates(TARGETS)).float()
+        half = read(objective.candidates.choose(ROWS, TARGETS)).float()
     torch.testing.assert_close(output.loss, objective(ROWS, TARGETS, lambda chosen: half).loss)
 
 

@@ -161,7 +161,7 @@ def test_an_inactive_teacher_restricts_no_candidates(table_signal):
     signals = [table_signal("a", table), table_signal("b", table, items=lacks)]
     source = Full()
     source.bind(N_ITEMS, torch.ones(N_ITEMS))
-    chosen = source(torch.ones(N_ROWS, dtype=torch.long))
+    chosen = source.choose(torch.arange(N_ROWS), torch.ones(N_ROWS, dtype=torch.long))
     both = read_teachers(signals, torch.arange(N_ROWS), chosen, torch.float32)
     one = read_teachers(signals, torch.arange(N_ROWS), chosen, torch.float32, [True, False])
     assert both.mask is not None

@@ -42,6 +42,24 @@ def test_lists_are_what_sorting_the_catalogue_gives(signals, n, elements, monkey
     assert found.tolist() == wanted
 
 
+def test_teachers_that_know_their_best_are_not_scored(signals):
+    """Guards against a product that is taken all the same, and lists under the name of another teacher."""
+
+    class Knows(type(signals[0])):
+        def best(self, rows, n):
+            return None if n > 4 else torch.tensor([reference(self, int(row), n) for row in rows]).reshape(len(rows), n)
+
+    knowing = [Knows("a", signals[0].table), signals[1], Knows("c", -signals[0].table)]
+    rows = torch.tensor([8, 1, 3, 8])
+    for n in (4, 5):
+        found = TopItems(knowing, 7, n).at(rows)
+        assert found.tolist() == [[reference(signal, int(row), n) for signal in knowing] for row in rows]
+        assert len(knowing[0].asked) == (n == 5)  # a list is longer than what it knows: scored after all
+    every = TopItems([knowing[0]], 7, 2)
+    assert every.at(rows).tolist() == [[reference(knowing[0], int(row), 2)] for row in rows]
+    assert every.at(rows[:0]).shape == (0, 1, 2)
+
+
 def test_each_row_is_asked_once(signals):
     """Guards against a catalogue that is scored anew in each epoch, and against lists of other rows."""
     lists = TopItems(signals, 7, 2)

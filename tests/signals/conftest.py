@@ -37,12 +37,13 @@ class World:
     def layout(self, kind: str, dtype: str = "float32") -> Layout:
         return {
             "factors": lambda: Layout.factors(self.item_vectors, dtype),
+            "listed": lambda: Layout.factors(self.item_vectors, dtype, top=3),
             "topk": lambda: Layout.topk(len(self.items), dtype),
             "dense": lambda: Layout.dense(len(self.items), dtype),
         }[kind]()
 
     def rows(self, kind: str, rows: np.ndarray) -> dict[str, np.ndarray]:
-        if kind == "factors":
+        if kind in ("factors", "listed"):
             return {"vectors": self.vectors[rows]}
         if kind == "dense":
             return {"scores": self.table[rows]}

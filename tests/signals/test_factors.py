@@ -56,3 +56,46 @@ def test_widths_that_differ_are_refused_at_once(vectors, items):
     """Vectors of one teacher with items of another would fail in the first batch, hours later."""
     with pytest.raises(SignalError, match="same d"):
         FactorSignal.from_arrays(torch.ones(vectors), torch.ones(items))
+
+
+def test_vectors_are_those_whose_products_are_the_scores():
+    """Guards against a regression towards vectors of other rows, or towards stored numbers without their scale."""
+    rng = torch.Generator().manual_seed(0)
+    stored, items = torch.randint(-9, 9, (5, 3), generator=rng).to(torch.int8), torch.randn(4, 3, generator=rng)
+    signal = FactorSignal(
+        stored,
+        items,
+        rows=torch.tensor([4, -1, 0, 2]),
+        items=torch.tensor([-1, 3, 1]),
+        name="t",
+        temperature=1.0,
+        scales=torch.tensor([0.5, 1.0, 2.0, 3.0, 0.1]),
+    )
+    rows, candidates = torch.arange(4), torch.tensor([2, 0, 1, 1])
+    left, right = signal.vectors(rows, candidates)
+    assert signal.width == 3
+    torch.testing.assert_close(left @ right.T, signal.scores(rows, candidates))
+    assert (left[1] == 0).all()
+    assert (right[1] == 0).all()
+    known = torch.stack([stored[4] * 0.1, stored[0] * 0.5, stored[2] * 2.0])
+    wanted = known.square().sum(1).mean().item(), items[[3, 1]].square().sum(1).mean().item()
+    assert signal.mean_squares() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_mean_length_of_many_rows_is_that_of_a_sample(monkeypatch):
+    """Reading every vector of a mapped file would take minutes; a sample from its beginning only would be biased."""
+    monkeypatch.setattr(factors, "_SAMPLE", 10)
+    vectors = torch.arange(1000.0)[:, None]
+    asked = []
+    signal = FactorSignal.from_arrays(vectors, torch.zeros(3, 1))
+    gather = signal._gather
+    monkeypatch.setattr(signal, "_gather", lambda rows, device: asked.append(len(rows)) or gather(rows, device))
+    mean, _ = signal.mean_squares()
+    assert asked == [10]
+    assert mean == pytest.approx(float(vectors.square().mean()), rel=0.2)
+
+
+def test_a_teacher_that_knows_nothing_has_no_length():
+    """Guards against a mean of nothing, which is NaN and would reach the student's loss."""
+    signal = FactorSignal.from_arrays(torch.ones(2, 3), torch.ones(1, 3), known=torch.zeros(2, dtype=torch.bool))
+    assert signal.mean_squares() == (0.0, 0.0)

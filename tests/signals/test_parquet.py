@@ -17,6 +17,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 FORMS = [("factors", "float16"), ("factors", "float32"), ("factors", "int8"), ("topk", "float32"), ("dense", "float16")]
+FORMS += [("listed", "float16"), ("listed", "int8")]
 
 
 def content(path: Path) -> dict[str, bytes]:
@@ -167,6 +168,20 @@ def test_a_bad_file_is_one_line_and_leaves_nothing(tmp_path, exported, change, r
     assert str(file) in str(caught.value)
     assert left(tmp_path / "to") == []
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != "to") == ["from", "s.parquet"]
+
+
+def test_lists_beside_vectors_are_checked(tmp_path, world, write_store):
+    """An index that no item has, in a file with checksums of its own, would read behind the items' end in training."""
+    exported = export_store(write_store(tmp_path / "from" / "s", world, "listed"), tmp_path / "s.parquet")
+
+    def change(table: pa.Table) -> pa.Table:
+        at, ids = table.schema.get_field_index("top_ids"), table["top_ids"].to_pylist()
+        ids[3][0] = 6
+        return table.set_column(at, "top_ids", pa.array(ids, table.schema.field("top_ids").type))
+
+    with pytest.raises(SignalError, match=r"ids must lie in \[-1, 6\)"):
+        import_store(rewritten(exported, change), tmp_path / "to")
+    assert left(tmp_path / "to") == []
 
 
 def test_no_column_becomes_a_file_elsewhere(tmp_path, exported):

@@ -214,8 +214,11 @@ def ask(prepare: Any, fakes: None, registry: Registry, tmp_path: Path, recorder:
     """``ask("last", shade=1)``: that teacher, ready, for SASRec's rows; ``model=`` for those of another student."""
     material: dict[str, Any] = {}
 
-    def call(name: str, model: str = "SASRec", seed: int = 0, pretraining: Any = (), **options: Any) -> Taught:
-        config = CkdConfig.parse({"teachers": [{"name": name, **options}], "cache_dir": str(tmp_path / "cache")})
+    def call(
+        name: str, model: str = "SASRec", seed: int = 0, pretraining: Any = (), signals: Any = "float16", **options: Any
+    ) -> Taught:
+        section = {"teachers": [{"name": name, **options}], "cache_dir": str(tmp_path / "cache"), "signals": signals}
+        config = CkdConfig.parse(section)
         material[model] = material.get(model) or prepare(model).material
         (taught,) = teach(config.teachers, material[model], pretraining, config, registry, recorder, seed)
         return taught

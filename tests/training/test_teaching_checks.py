@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ckd_plugins.config import CkdConfig
-from ckd_plugins.errors import ConfigError, DataError, UnknownNameError
+from ckd_plugins.errors import ConfigError, DataError, TeacherError, UnknownNameError
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.teaching import check_teachers
 
@@ -44,6 +44,13 @@ CHECKS: list[tuple[str, dict[str, Any], bool, type[Exception], str]] = [
         True,
         DataError,
         "option 'checkpoint' of teacher 'from-file': '/nowhere/weights' does not exist",
+    ),
+    (
+        "contradiction",
+        {"teachers": ["last", {"name": "imported", "topk": __file__, "rows": __file__}]},
+        True,
+        TeacherError,
+        "'imported': rows belongs to items",
     ),
 ]
 

@@ -40,6 +40,23 @@ def test_items_that_a_teacher_does_not_know_are_masked(ask: Teach, prepare: Any)
     assert torch.equal(part.scores(rows, items)[:, known], whole.scores(rows, items)[:, known])
 
 
+@pytest.mark.parametrize("vectors", ["float16", "int8"])
+def test_the_best_are_stored_beside_where_that_is_asked_for(ask: Teach, vectors: str) -> None:
+    """A run without lists must not find one with, nor the other way round; and no teacher is trained again for them."""
+    plain, listed = ask("partial"), ask("partial", signals={"vectors": vectors, "top": 3})
+    assert listed.store.name.removeprefix(plain.store.name) == {"float16": "-top3", "int8": "-int8-top3"}[vectors]
+    assert set(listed.seconds) == {"cache"}
+    rows, items = torch.arange(0, 50), torch.arange(1, len(listed.signal._items))
+    assert plain.signal.best(rows, 3) is None
+    scores = listed.signal.scores(rows, items).masked_fill(~listed.signal.known_items(items), -torch.inf)
+    assert torch.equal(listed.signal.best(rows, 3), scores.topk(3).indices + 1)
+    torch.testing.assert_close(
+        listed.signal.log_probs(rows, items).exp(), (scores / 0.5).softmax(1), atol=1e-5, rtol=1e-4
+    )
+    assert ask("partial", signals={"vectors": vectors, "top": 3}).reused
+    assert ask("lister", signals={"top": 3}).store == ask("lister").store  # a list is all that it has
+
+
 def test_a_teacher_says_what_holds_outside_its_lists(ask: Teach) -> None:
     """Its option would do nothing."""
     signal = ask("lister").signal
@@ -100,3 +117,17 @@ def test_an_interrupted_cache_is_no_store(ask: Teach, monkeypatch: pytest.Monkey
     taught = ask("last")
     assert set(taught.seconds) == {"cache"}
     assert taught.signal.known(torch.arange(50)).all()
+
+
+def test_teachers_are_made_softer_without_being_asked_again(run: Any, fakes: None) -> None:
+    """A factor that does nothing, that trains the teacher anew, or that finds the targets of another factor."""
+    found = {}
+    for factor in (1.0, 8.0):
+        for targets in ("once", "batch"):
+            section = {"teachers": ["last"], "teacher_temperature": factor, "targets": targets}
+            about = run("SASRec", ckd=section, epochs=1)["ckd"]
+            found[factor, targets] = about["history"][0]["confidence/last"]
+            asked = about["teachers"]["last"]
+    assert asked["reused"]
+    for targets in ("once", "batch"):
+        assert abs(found[8.0, targets] - found[1.0, targets]) > 1e-3

@@ -55,16 +55,14 @@ class CandidateSource(ABC):
     def set_epoch(self, epoch: int) -> None:  # noqa: B027 - a source may have no random state
         """Restart the random state for ``epoch``, so that a resumed run draws what the whole run would have."""
 
-    def choose(self, rows: Tensor, targets: Tensor) -> Candidates:
-        """Choose candidates for the rows with the ids ``rows`` (int64 ``[B]``) and the item ids ``targets``.
-
-        What the objective calls. Only sources that look at more than targets replace it.
-        """
-        return self(targets)
-
     @abstractmethod
-    def __call__(self, targets: Tensor) -> Candidates:
-        """Choose candidates for a batch whose rows have the item ids ``targets`` (int64 ``[B]``)."""
+    def choose(self, rows: Tensor, targets: Tensor) -> Candidates:
+        """Choose candidates for a batch.
+
+        Args:
+            rows: int64 ``[B]`` row ids, as the teachers know them.
+            targets: int64 ``[B]`` the rows' item ids.
+        """
 
 
 def generator_for(seed: int, epoch: int) -> torch.Generator:

@@ -24,7 +24,7 @@ class Full(CandidateSource):
         """Learn the size of the catalogue."""
         self._items = torch.arange(1, n_items)
 
-    def __call__(self, targets: Tensor) -> Candidates:
+    def choose(self, rows: Tensor, targets: Tensor) -> Candidates:
         """Return ``[n_items - 1]`` items; column = item id - 1."""
         if not len(self._items):
             raise RuntimeError("Full.bind(n_items, popularity) must be called before the first batch")

@@ -63,7 +63,7 @@ class InBatch(CandidateSource):
         """Restart the subsample's random state for ``epoch``."""
         self._generator = generator_for(self.seed, epoch)
 
-    def __call__(self, targets: Tensor) -> Candidates:
+    def choose(self, rows: Tensor, targets: Tensor) -> Candidates:
         """Return ``[C]`` items, or ``[B, limit]`` when more than ``limit`` distinct targets had to be cut."""
         items, column = torch.unique(targets, return_inverse=True)
         if self.own_domain:

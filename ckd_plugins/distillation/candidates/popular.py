@@ -55,7 +55,7 @@ class Popular(CandidateSource):
         """Restart the random state for ``epoch``."""
         self._generator = generator_for(self.seed, epoch)
 
-    def __call__(self, targets: Tensor) -> Candidates:
+    def choose(self, rows: Tensor, targets: Tensor) -> Candidates:
         """Return ``[B, n + 1]`` items, the own target in column 0."""
         if not len(self._items):
             raise RuntimeError("Popular.bind(n_items, popularity) must be called before the first batch")

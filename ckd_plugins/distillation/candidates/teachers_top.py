@@ -21,8 +21,9 @@ __all__ = ["TeachersTop"]
 class TeachersTop(CandidateSource):
     """Each row's own target and each teacher's top ``n`` for that row: ``[B, 1 + K n]``; the union, each item once.
 
-    The items on which teachers have most to say, and those that a ranking is judged by. Nothing is random. Each row is
-    put to the teachers over the whole catalogue when it comes up first, and its lists are kept.
+    The items on which teachers have most to say, and those that a ranking is judged by. Nothing is random. Where
+    lists are stored with the teachers' vectors (``ckd.signals.top``, ``n`` or more), they are read there. Else each row
+    is put to the teachers over the whole catalogue when it comes up first, and its lists are kept.
 
     Source: Tang & Wang, "Ranking Distillation", KDD 2018 (arXiv:1809.07428) distils the teacher's top of the
     catalogue; the union over several teachers, and with the batch's targets, is ours.
@@ -72,10 +73,6 @@ class TeachersTop(CandidateSource):
         if self._top is None:
             self._top = TopItems(self._signals, self._n_items, self.n)
         return self._top
-
-    def __call__(self, targets: Tensor) -> Candidates:
-        """Not possible: which items they are depends on the rows."""
-        raise RuntimeError("teachers_top chooses by rows; call choose(rows, targets)")
 
 
 def _first(items: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class Uniform(CandidateSource):
         self._generator = generator_for(self.seed, epoch)
         self._deck = torch.empty(0, dtype=torch.int64)
 
-    def __call__(self, targets: Tensor) -> Candidates:
+    def choose(self, rows: Tensor, targets: Tensor) -> Candidates:
         """Return ``[B, n + 1]`` items, the own target in column 0."""
         if not self._n_items:
             raise RuntimeError("Uniform.bind(n_items, popularity) must be called before the first batch")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ckd_plugins.distillation.losses.base import Loss
+from ckd_plugins.distillation.losses.base import Loss, VectorShape
 from ckd_plugins.distillation.losses.cross_entropy import SoftCrossEntropy
+from ckd_plugins.distillation.losses.feature_regression import FeatureRegression
 from ckd_plugins.distillation.losses.js import JensenShannon
 from ckd_plugins.distillation.losses.kl import KLDivergence
 from ckd_plugins.distillation.losses.listwise import ListMLE
@@ -12,6 +13,7 @@ from ckd_plugins.distillation.losses.pairwise import Pairwise
 from ckd_plugins.distillation.losses.reverse_kl import ReverseKL
 
 __all__ = [
+    "FeatureRegression",
     "JensenShannon",
     "KLDivergence",
     "ListMLE",
@@ -20,4 +22,5 @@ __all__ = [
     "ReverseKL",
     "SoftCrossEntropy",
     "StandardizedMSE",
+    "VectorShape",
 ]

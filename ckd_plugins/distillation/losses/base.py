@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
 from ckd_plugins.distillation.target import Target
 from ckd_plugins.errors import ConfigError
 
-__all__ = ["Loss", "check_tau"]
+__all__ = ["Loss", "VectorShape", "check_tau"]
+
+
+@dataclass(frozen=True)
+class VectorShape:
+    """What is known of a teacher's vectors before the first batch."""
+
+    width: int
+    """Their length."""
+    mean_squares: tuple[float, float]
+    """Mean squared length of rows' and of items' vectors."""
 
 
 class Loss(nn.Module):
@@ -21,6 +33,9 @@ class Loss(nn.Module):
 
     citation: ClassVar[str] = ""
     """BibTeX of the source, for generated model cards."""
+    compares: ClassVar[Literal["scores", "vectors"]] = "scores"
+    """What it is given of the student: scores of the candidates, or the vectors that scores are products of. Not every
+    student has the latter, nor every teacher."""
 
     def __init__(self) -> None:
         # A signature of our own: nn.Module's takes any option, and configurations are checked against it.
@@ -58,14 +73,23 @@ class Loss(nn.Module):
     def set_epoch(self, epoch: int) -> None:
         """Learn which epoch begins (from 0), before its first batch."""
 
+    def bind_vectors(self, width: int, teachers: Sequence[VectorShape]) -> None:
+        """Learn the length of the student's vectors, and what the teachers' are like.
+
+        Called once, before the first batch, of losses that compare vectors.
+        """
+
     @abstractmethod
     def forward(self, student: Tensor, target: Target, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Compare the student with the target.
 
         Args:
-            student: ``[B, C]`` raw scores, with gradient.
-            target: the teachers' joint opinion; its gate is not applied here.
-            mask: bool ``[B, C]``, ``False`` = not a candidate of that row; ``None`` allows everything.
+            student: ``[B, C]`` raw scores, with gradient. Of losses that compare vectors: ``[B, 2, d]``, the row's
+                vector and the target item's.
+            target: the teachers' joint opinion; its gate is not applied here. It has the teachers' vectors for losses
+                that compare vectors.
+            mask: bool ``[B, C]``, ``False`` = not a candidate of that row; ``None`` allows everything, or does not
+                apply.
 
         Returns:
             Named terms, each ``[B]`` and finite; the loss of a row is their sum.

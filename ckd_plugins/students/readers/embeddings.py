@@ -8,14 +8,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from ckd_plugins.errors import StudentError
-from ckd_plugins.students.readers.base import Catalogue, Reader, dot
+from ckd_plugins.students.readers.base import Catalogue
 from ckd_plugins.students.readers.forward import ForwardReader
 from ckd_plugins.students.readers.sequence import item_tables
+from ckd_plugins.students.readers.vectors import VectorReader
 
 __all__ = ["FactorTables", "PropagatedTables"]
 
 
-class PropagatedTables(ForwardReader):
+class PropagatedTables(VectorReader, ForwardReader):
     """Takes the tables of all users and all items that ``forward`` propagates for the loss (LightGCN, NGCF, KGAT ...).
 
     Nothing is read from or written to the model's caches (``restore_user_e`` and kin), which would be stale.
@@ -33,13 +34,13 @@ class PropagatedTables(ForwardReader):
         if hasattr(model, "n_users") and hasattr(model, "USER_ID"):
             yield cls(model, catalogue)
 
-    def scores(self, interaction: Any, positions: slice | Tensor, candidates: Tensor) -> Tensor:
-        """Inner products of the rows' users and the candidates."""
+    def vectors(self, interaction: Any, positions: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """The rows' users', and those of all items."""
         for call in self._calls:
             if isinstance(call.output, tuple) and len(call.output) >= 2:
                 users, items = call.output[:2]
                 if self._are_tables(users, items):
-                    return dot(users[interaction[self.model.USER_ID][positions]], items, candidates)
+                    return users[interaction[self.model.USER_ID][positions]], items
         raise StudentError(f"{type(self.model).__name__}: forward returned no tables of all users and items")
 
     def _are_tables(self, users: Any, items: Any) -> bool:
@@ -53,7 +54,7 @@ class PropagatedTables(ForwardReader):
         )
 
 
-class FactorTables(Reader):
+class FactorTables(VectorReader):
     """Takes user and item embedding tables as they are (BPR, LINE): there is no forward pass beyond a look-up.
 
     Args:
@@ -79,7 +80,7 @@ class FactorTables(Reader):
                     if item_table is not user_table and item_table.embedding_dim == user_table.embedding_dim:
                         yield cls(model, user_name, item_name)
 
-    def scores(self, interaction: Any, positions: slice | Tensor, candidates: Tensor) -> Tensor:
-        """Inner products of the rows' users and the candidates."""
+    def vectors(self, interaction: Any, positions: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """The rows' users', and those of all items."""
         users = self.model.get_submodule(self.users)(interaction[self.model.USER_ID][positions])
-        return dot(users, self.model.get_submodule(self.items).weight, candidates)
+        return users, self.model.get_submodule(self.items).weight

@@ -9,13 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from ckd_plugins.errors import StudentError
-from ckd_plugins.students.readers.base import Reader, dot
 from ckd_plugins.students.readers.forward import Call, recorded
+from ckd_plugins.students.readers.vectors import VectorReader
 
 __all__ = ["EveryPosition"]
 
 
-class EveryPosition(Reader):
+class EveryPosition(VectorReader):
     """Multiplies the ``[B, L, d]`` states that the model's ``encode`` gave its loss with the item embeddings.
 
     Positions count through the batch: ``row * L + position``, as
@@ -30,6 +30,7 @@ class EveryPosition(Reader):
     def __init__(self, model: Any) -> None:
         super().__init__(model)
         self._calls: list[Call] = []
+        self.width = int(model.item_embedding.weight.shape[1])  # such readers are not probed
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -38,12 +39,12 @@ class EveryPosition(Reader):
             self._calls = calls
             yield
 
-    def scores(self, interaction: Any, positions: slice | Tensor, candidates: Tensor) -> Tensor:
-        """Inner products of the positions' states and the candidates' embeddings."""
+    def vectors(self, interaction: Any, positions: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """The positions' states, and the item embeddings."""
         if not self._calls:
             raise StudentError(f"{type(self.model).__name__}: its loss did not call encode")
         states = self._calls[0].output
-        return dot(states.flatten(0, 1)[positions], self.model.item_embedding.weight, candidates)
+        return states.flatten(0, 1)[positions], self.model.item_embedding.weight
 
     def forget(self) -> None:
         """Drop the states."""

@@ -8,13 +8,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from ckd_plugins.errors import StudentError
-from ckd_plugins.students.readers.base import Catalogue, dot
+from ckd_plugins.students.readers.base import Catalogue
 from ckd_plugins.students.readers.forward import ForwardReader
+from ckd_plugins.students.readers.vectors import VectorReader
 
 __all__ = ["SequenceOutput", "item_tables"]
 
 
-class SequenceOutput(ForwardReader):
+class SequenceOutput(VectorReader, ForwardReader):
     """Multiplies the ``[B, d]`` output of ``forward`` with an item embedding table (SASRec, GRU4Rec, ... with BPR).
 
     Args:
@@ -34,13 +35,13 @@ class SequenceOutput(ForwardReader):
         for name, _ in item_tables(model, catalogue.n_items):
             yield cls(model, name)
 
-    def scores(self, interaction: Any, positions: slice | Tensor, candidates: Tensor) -> Tensor:
-        """Inner products of the rows' outputs and the candidates' embeddings."""
+    def vectors(self, interaction: Any, positions: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """The rows' outputs, and the item table."""
         weight = self.model.get_submodule(self.table).weight
         for call in self._calls:
             vectors = call.output
             if isinstance(vectors, Tensor) and vectors.shape == (len(interaction), weight.shape[1]):
-                return dot(vectors[positions], weight, candidates)
+                return vectors[positions], weight
         raise StudentError(f"{type(self.model).__name__}: forward returned no vector of {self.table}'s width a row")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ckd_plugins.config import CkdConfig, TeacherComponent
 from ckd_plugins.errors import ConfigError, DataError
@@ -53,7 +54,7 @@ def check_teachers(
         UnknownNameError: a teacher or the text encoder is not registered.
         ConfigError: an option is wrong, or a package is missing.
         DataError: a teacher reads texts and the dataset has none, or a file that an option names is not there.
-        TeacherError: the folder that a teacher comes from holds none.
+        TeacherError: the folder that a teacher comes from holds none, or its options contradict one another.
     """
     encodes = False
     for component in config.teachers if teachers is None else teachers:
@@ -61,7 +62,10 @@ def check_teachers(
         source = find_source(component)
         component = component if source is None else source.completed(component)
         component.check(registry, "teacher", host=HOST)
-        check_files(spec.load(), component.options, f"teacher {component.label or component.name!r}")
+        factory = spec.load()
+        check_files(factory, component.options, f"teacher {component.label or component.name!r}")
+        if source is None:  # what is in a folder has learned what its options said
+            getattr(factory, "check_options", _any_options)(component.options)
         if reads_text(spec, component.options) and not (source is not None and source.finetuned):
             encodes = encodes or needs_encoder(spec, component.options)
             if not texts:
@@ -71,3 +75,7 @@ def check_teachers(
                 )
     if encodes:
         config.text.encoder.check(registry, "text_encoder")
+
+
+def _any_options(options: Mapping[str, Any]) -> None:
+    """Of a factory that is no :class:`~ckd_plugins.teachers.Teacher`: nothing is known of its options."""

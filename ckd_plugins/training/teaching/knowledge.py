@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ckd_plugins.config import Signals
 from ckd_plugins.errors import SignalError
 from ckd_plugins.signals.layout import Layout
 from ckd_plugins.signals.manifest import Provenance
@@ -45,8 +46,8 @@ def open_store(
     keys = teacher.keys(material.instances)
     # Rows without a history are in some families' train sets only, and no teacher is asked about them.
     wanted = blake2b(np.unique(keys[keys != 0]).tobytes(), digest_size=6).hexdigest()
-    # Either way of storing them has a place of its own, so that runs with one and the other do not take turns.
-    kept_as = "" if plan.vectors == "float16" or teacher.form == "topk" else f"-{plan.vectors}"
+    # Each way of storing them has a place of its own, so that runs with one and the other do not take turns.
+    kept_as = "" if teacher.form == "topk" else _kept_as(plan.signals)
     path = plan.cache_dir / "signals" / f"{stem}-{wanted}{kept_as}"
     provenance = Provenance(
         teacher=plan.component.name,
@@ -67,7 +68,7 @@ def open_store(
             reporter.say(f"{plan.label}: stored knowledge is not usable ({damage}); asking the teacher again")
             discard(path)
     started = time.perf_counter()
-    layout, items = _layout(teacher, material, plan.vectors)
+    layout, items = _layout(teacher, material, plan.signals)
     writer = StoreWriter(path, provenance, layout, keys=keys, items=items, replace=True, wait=True)
     with writer:
         total = writer.manifest.n_shards
@@ -79,13 +80,20 @@ def open_store(
     return Store.open(path, expected, verify=False)
 
 
-def _layout(teacher: Any, material: Material, dtype: str) -> tuple[Layout, Sequence[str]]:
+def _kept_as(signals: Signals) -> str:
+    """What is appended to a store's name for settings that are not the default ones."""
+    vectors = "" if signals.vectors == "float16" else f"-{signals.vectors}"
+    return vectors if signals.top is None else f"{vectors}-top{signals.top}"
+
+
+def _layout(teacher: Any, material: Material, signals: Signals) -> tuple[Layout, Sequence[str]]:
     """How the knowledge is stored, and the items that it is about."""
     items = material.domain.items
     if teacher.form == "topk":
         return Layout.topk(min(teacher.k, len(items))), items
     known = np.flatnonzero(teacher.known_items(material.domain))
-    return Layout.factors(teacher.item_factors(material.domain)[known], dtype), [items[i] for i in known]
+    factors = teacher.item_factors(material.domain)[known]
+    return Layout.factors(factors, signals.vectors, signals.top), [items[i] for i in known]
 
 
 def _answers(teacher: Any, material: Material, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

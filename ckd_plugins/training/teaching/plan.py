@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ckd_plugins._version import __version__
-from ckd_plugins.config import CkdConfig, Component, TeacherComponent
+from ckd_plugins.config import CkdConfig, Component, Signals, TeacherComponent
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.encoders.base import TextEncoder
 from ckd_plugins.errors import ConfigError
@@ -42,8 +42,8 @@ class Plan:
     """What it is pre-trained on; not used where it comes from a folder."""
     material: Material | None
     """What it is fine-tuned on; ``None`` to pre-train only."""
-    vectors: str = "float16"
-    """How its vectors are stored when it has been asked; decides nothing about its weights."""
+    signals: Signals
+    """How what it says is stored when it has been asked; decides nothing about its weights."""
 
     @property
     def label(self) -> str:
@@ -138,7 +138,7 @@ def make_plan(
         seed,
         tuple(pretraining),
         material,
-        config.signals.vectors,
+        config.signals,
     )
 
 
@@ -148,7 +148,8 @@ def first_difference(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> str 
         if value == kept.get(name):
             continue
         if name == "options" and isinstance(kept.get(name), Mapping):
-            return f"option {first_difference(kept[name], value)}"
+            either = {**dict.fromkeys(kept[name]), **value}  # an option that only the kept one has differs, too
+            return f"option {first_difference(kept[name], either)}"
         return f"{name} is {kept.get(name)!r} and this one needs {value!r}"
     return None
 

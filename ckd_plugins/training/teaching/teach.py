@@ -134,6 +134,7 @@ def _taught(
     keys = teacher.keys(whole.instances) if part is None else part.keys(teacher, len(whole.instances))
     signal = store.bind(keys, whole.tokens, outside=teacher.outside)
     signal.name, weights = plan.label, store.manifest.provenance.weights_hash
+    signal.temperature *= config.teacher_temperature
     if not seconds:
         reporter.say(f"{plan.label}: reused from {made.folder} (fine-tuned before on the same data)")
     return Taught(plan.label, teacher, signal, made.folder, store.path, weights, seconds, part)

@@ -6,11 +6,14 @@ import torch
 from ckd_plugins.distillation.candidates import InBatch
 from ckd_plugins.errors import ConfigError
 
+ROWS = torch.empty(0)
+"""This source does not look at rows."""
+
 
 def test_duplicated_targets_are_one_candidate():
     """Guards against false negatives: a row whose target is another row's target must not compete with itself."""
     targets = torch.tensor([5, 3, 5, 9, 3])
-    chosen = InBatch()(targets)
+    chosen = InBatch().choose(ROWS, targets)
     assert sorted(chosen.items.tolist()) == [3, 5, 9]
     assert torch.equal(chosen.items[chosen.target], targets)
     assert chosen.mask is None
@@ -19,7 +22,7 @@ def test_duplicated_targets_are_one_candidate():
 def test_the_limit_keeps_every_rows_own_target():
     """Guards against rows whose confidence is read at another item because their target was cut."""
     targets = torch.arange(1, 101)
-    chosen = InBatch(limit=8)(targets)
+    chosen = InBatch(limit=8).choose(ROWS, targets)
     assert chosen.items.shape == (100, 8)
     assert torch.equal(chosen.items.gather(1, chosen.target[:, None]).squeeze(1), targets)
     for row, allowed in zip(chosen.items, chosen.mask, strict=True):
@@ -29,7 +32,7 @@ def test_the_limit_keeps_every_rows_own_target():
 
 def test_the_limit_leaves_small_batches_alone():
     """Guards against per-row candidates (dear for most readers) where nothing needs cutting."""
-    assert InBatch(limit=8)(torch.tensor([1, 2, 2, 1])).items.shape == (2,)
+    assert InBatch(limit=8).choose(ROWS, torch.tensor([1, 2, 2, 1])).items.shape == (2,)
 
 
 def test_an_epoch_can_be_drawn_again():
@@ -37,10 +40,10 @@ def test_an_epoch_can_be_drawn_again():
     targets = torch.arange(1, 101)
     source = InBatch(limit=5, seed=3)
     source.set_epoch(4)
-    first, second = source(targets).items, source(targets).items
+    first, second = source.choose(ROWS, targets).items, source.choose(ROWS, targets).items
     assert not torch.equal(first, second)
     source.set_epoch(4)
-    assert torch.equal(source(targets).items, first)
+    assert torch.equal(source.choose(ROWS, targets).items, first)
 
 
 def test_a_limit_of_1_is_refused():
@@ -65,7 +68,7 @@ def of_own_domain(**options):
 def test_only_items_of_the_own_domain_compete():
     """Guards against a softmax that is mostly about telling domains apart."""
     targets = torch.tensor([5, 3, 5, 9, 2, 1])
-    chosen = of_own_domain()(targets)
+    chosen = of_own_domain().choose(ROWS, targets)
     assert sorted(chosen.items.tolist()) == [1, 2, 3, 5, 9]
     assert torch.equal(chosen.items[chosen.target], targets)
     for target, allowed in zip(targets.tolist(), chosen.mask, strict=True):
@@ -76,7 +79,7 @@ def test_only_items_of_the_own_domain_compete():
 def test_the_limit_is_of_the_own_domain():
     """Guards against a subsample of all domains, of which hardly an item may be left for a row."""
     targets = torch.tensor([item for item in range(1, 61) if domain_of(item) != "tools" or item == 3])
-    chosen = of_own_domain(limit=6)(targets)
+    chosen = of_own_domain(limit=6).choose(ROWS, targets)
     assert chosen.items.shape == (len(targets), 6)
     assert torch.equal(chosen.items.gather(1, chosen.target[:, None]).squeeze(1), targets)
     for target, row, allowed in zip(targets.tolist(), chosen.items, chosen.mask, strict=True):
@@ -93,4 +96,4 @@ def test_items_without_a_domain_are_refused():
         InBatch(own_domain=True).bind_tokens([None, "toys/1", "b7"])
     InBatch().bind_tokens([None, "b7"])
     with pytest.raises(RuntimeError, match="bind_tokens"):
-        InBatch(own_domain=True)(torch.tensor([1]))
+        InBatch(own_domain=True).choose(ROWS, torch.tensor([1]))

@@ -1,0 +1,122 @@
+"""What the ablation compares: families of students, the grid in which a plain one is tuned, and the rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gain import SETTINGS
+
+Settings = dict[str, Any]
+
+COMMON: Settings = {
+    **{key: SETTINGS[key] for key in ("metrics", "valid_metric", "topk")},
+    "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"},
+}
+"""How all families are split, ranked and chosen."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A student, its settings, and what a plain one is tuned over."""
+
+    settings: Settings
+    grid: dict[str, tuple[Any, ...]]
+    minutes: float
+    """What a run takes at most on one thread, for the estimate before any has been finished."""
+
+    def points(self) -> Iterator[Settings]:
+        """Every combination of the grid."""
+        for values in itertools.product(*self.grid.values()):
+            yield dict(zip(self.grid, values, strict=True))
+
+
+FAMILIES = {
+    "SASRec": Family(
+        {**SETTINGS, **COMMON},
+        {"learning_rate": (5e-4, 1e-3, 2e-3), "hidden_dropout_prob": (0.3, 0.5)},
+        4.0,
+    ),
+    "LightGCN": Family(
+        {
+            **COMMON,
+            "embedding_size": 64,
+            "train_batch_size": 4096,
+            "learning_rate": 5e-3,
+            "epochs": 200,
+            "eval_step": 5,
+            "stopping_step": 5,
+        },
+        {"learning_rate": (2e-3, 1e-2), "n_layers": (2, 3), "reg_weight": (1e-5, 1e-3)},
+        3.0,
+    ),
+    "DeepFM": Family(
+        {
+            **COMMON,
+            # It scores a pair at a time: a full ranking takes a minute or more, as long as ten epochs. Runs are stopped
+            # by the ranking of each validation target among 100 others; the test is full.
+            "eval_args": {**COMMON["eval_args"], "mode": {"valid": "uni100", "test": "full"}},
+            "embedding_size": 16,
+            "train_batch_size": 2048,
+            "epochs": 60,
+            "eval_step": 2,
+            "stopping_step": 5,
+        },
+        {"embedding_size": (16, 64), "dropout_prob": (0.2, 0.5)},
+        10.0,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way to train a student."""
+
+    title: str
+    ckd: Settings = field(default_factory=dict)
+    """The ``ckd`` section beside teachers and folders."""
+    teachers: Literal["none", "all", "first", "second"] = "all"
+    tuned: bool = True
+    """Whether the student has the tuned plain one's settings, or the family's."""
+    reference: str | None = "distilled"
+    """The row that it is one change away from."""
+
+
+BATCH: Settings = {"targets": "batch"}
+PLAIN = {
+    "plain": Row("plain", teachers="none", tuned=False, reference=None),
+    "tuned": Row("plain, tuned", teachers="none", reference="plain"),
+}
+ROWS: dict[str, dict[str, Row]] = {
+    "SASRec": {
+        **PLAIN,
+        "distilled": Row("distilled, defaults", reference="tuned"),
+        "weight-4": Row("weight 4", {"weight": 4.0}),
+        "weight-9": Row("weight 9", {"weight": 9.0}),
+        "no-confidence": Row("no confidence", {"integrator": "consistency"}),
+        "no-consistency": Row("no consistency", {"integrator": "confidence"}),
+        "uniform": Row("neither: uniform", {"integrator": "uniform"}),
+        "best": Row("each row's best teacher", {"integrator": "best"}),
+        "entropy": Row("weights by entropy", {"integrator": "entropy"}),
+        "first": Row("first teacher alone", teachers="first"),
+        "second": Row("second teacher alone", teachers="second"),
+        "curriculum": Row("curriculum, length and popularity", {"curriculum": True}),
+        "temperature-half": Row("teachers' temperature times 0.5", {"teacher_temperature": 0.5}),
+        "temperature-2": Row("teachers' temperature times 2", {"teacher_temperature": 2.0}),
+        "batch": Row("targets in batches, in-batch candidates", BATCH),
+        "batch-top": Row(
+            "targets in batches, the teachers' top", {**BATCH, "candidates": "teachers_top"}, reference="batch"
+        ),
+    },
+    **{
+        family: {
+            **PLAIN,
+            "distilled": Row("distilled, defaults", reference="tuned"),
+            "weight-4": Row("weight 4", {"weight": 4.0}),
+        }
+        for family in ("LightGCN", "DeepFM")
+    },
+}
+"""By family, in the order in which they are run and shown."""
