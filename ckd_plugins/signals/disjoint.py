@@ -31,6 +31,7 @@ class DisjointSignal(Signal):
             raise SignalError(f"signal {name!r} has no parts; give one at least")
         self._parts = list(parts)
         self.name, self.temperature = name, parts[0].temperature
+        self._scores_at = self.temperature  # whoever sets another temperature means the softmax, not the scores
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r}, parts={self._parts!r})"
@@ -42,7 +43,7 @@ class DisjointSignal(Signal):
             at = part.known(rows).to(candidates.device).nonzero().flatten()
             if len(at):
                 asked = candidates if candidates.ndim == 1 else candidates[at]
-                found[at] = part.scores(rows[at.to(rows.device)], asked) * (self.temperature / part.temperature)
+                found[at] = part.scores(rows[at.to(rows.device)], asked) * (self._scores_at / part.temperature)
         return found
 
     def known(self, rows: Tensor) -> Tensor:

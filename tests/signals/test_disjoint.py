@@ -47,6 +47,16 @@ def test_candidates_of_each_row(parts):
     assert both.known_items(asked, rows).tolist() == [[True, False], [True, False]]
 
 
+def test_another_temperature_reaches_the_softmax(parts):
+    """Scores that follow the temperature would undo a setting that changes it."""
+    _, _, made = parts
+    both = DisjointSignal(made, "unisrec")
+    rows, asked = torch.tensor([2, 0]), torch.arange(5)
+    before = both.scores(rows, asked)
+    both.temperature *= 3
+    torch.testing.assert_close(both.scores(rows, asked), before)
+
+
 def test_no_parts_are_refused():
     """A teacher of nothing would be known nowhere, silently."""
     with pytest.raises(SignalError, match="has no parts"):
