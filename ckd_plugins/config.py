@@ -24,6 +24,7 @@ __all__ = [
     "CkdConfig",
     "Component",
     "Curriculum",
+    "Domains",
     "Lookup",
     "Scheduled",
     "Signals",
@@ -162,6 +163,23 @@ class Signals(Section):
         return {"vectors": given} if isinstance(given, str) else given
 
 
+class Domains(Section):
+    """Several domains at once: a list of datasets, or what ``ckd data merge`` wrote."""
+
+    users: Literal["apart", "joined"] = "apart"
+    """Of a list of datasets: whether one who is in two of them is two users, or one whose history is that of both."""
+    students: Literal["one", "each"] = "one"
+    """Of a list of datasets: one student for all, or one for each."""
+    teachers: Literal["shared", "each"] = "shared"
+    """Whether a teacher learns all domains, or each has a teacher of its own, who knows nothing of the others."""
+    temperature: Annotated[Number, Field(gt=0)] = 1.0
+    """A domain's share of an epoch's rows goes with its size to the power of 1/temperature; 1 is as they are."""
+    competence: Literal["across", "within"] = "across"
+    """Whether a curriculum draws the easiest rows of all, or equally large a part of each domain."""
+    rank: Literal["own", "all"] = "own"
+    """Whether a held-out item is ranked among the items of its domain, or of all."""
+
+
 class CkdConfig(Section):
     """All settings of a distillation. The seed is RecBole's own ``seed``."""
 
@@ -196,6 +214,8 @@ class CkdConfig(Section):
     """Gets a folder per run: logs, checkpoints, the report."""
     cache_dir: Path = Field(default_factory=lambda: default_cache_dir())
     """Keeps what is costly to compute: item vectors, teachers, their signals. ``CKD_CACHE`` sets another default."""
+    domains: Domains = Domains()
+    """Several domains at once: how they are merged, drawn from and ranked."""
     per_user: Flag = False
     """Keep each held-out item's rank, user by user, in the run's folder: what paired tests and slices are made of."""
     speed: Speed = Speed()

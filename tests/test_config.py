@@ -22,7 +22,7 @@ from ckd_plugins.config import (
 
 KNOWN = (
     "teachers, candidates, integrator, loss, targets, weight, balance, temperature, teacher_temperature, curriculum, "
-    "pretrain_domains, text, signals, run_dir, cache_dir, per_user, speed"
+    "pretrain_domains, text, signals, run_dir, cache_dir, domains, per_user, speed"
 )
 
 
@@ -110,6 +110,14 @@ def test_defaults_are_the_documented_ones():
         "signals": {"vectors": "float16", "top": None},
         "run_dir": "ckd_runs",
         "cache_dir": "",
+        "domains": {
+            "users": "apart",
+            "students": "one",
+            "teachers": "shared",
+            "temperature": 1.0,
+            "competence": "across",
+            "rank": "own",
+        },
         "per_user": False,
         "speed": dict.fromkeys(SPEED, True),
     }

@@ -10,7 +10,7 @@ from ckd_plugins.specs import CommandSpec
 __all__ = ["ckd_register_commands"]
 
 _COMMANDS = {
-    "data": "Import datasets and describe them.",
+    "data": "Import datasets, merge them and describe them.",
     "demo": "From teachers to a report on bundled data, in minutes.",
     "distill": "Train a student with what teachers know.",
     "doctor": "Check this machine and its packages; --fix mends what pip can mend.",

@@ -15,7 +15,7 @@ __all__ = ["distill"]
 
 @click.command()
 @click.argument("model")
-@click.option("--dataset", "-d", required=True, help="Folder of a dataset, or its name below data_path.")
+@click.option("--dataset", "-d", required=True, help="A dataset's folder or name; several, by commas, are merged.")
 @click.option(
     *("--teachers", "-t"),
     default=None,
@@ -24,6 +24,7 @@ __all__ = ["distill"]
 @click.option("--pretrain", "-p", "pretrain", default=None, help="Datasets to pre-train the teachers on, by commas.")
 @click.option("--config", "-c", "files", multiple=True, type=click.Path(), help="RecBole YAML with a ckd: section.")
 @click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="A setting: epochs=20, ckd.weight=4.")
+@click.option("--each", is_flag=True, help="Of several datasets: a student for each, in place of one for all.")
 @click.option("--plain", is_flag=True, help="Train the model plainly as well, to compare with.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a comparison as HTML.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -35,6 +36,7 @@ def distill(
     pretrain: str | None,
     files: tuple[str, ...],
     settings: tuple[str, ...],
+    each: bool,
     plain: bool,
     report: Path | None,
     as_json: bool,
@@ -45,6 +47,8 @@ def distill(
     Teachers are trained and asked once; later runs on the same data find them in the cache.
     """
     given = read_settings(settings)
+    if each:
+        given["ckd.domains.students"] = "each"
     if pretrain is not None:
         given["ckd.pretrain_domains"] = pretrain
     from ckd_plugins.cli.results import print_results

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import click
+
 from ckd_plugins.cli.tables import print_table
 from ckd_plugins.study.rows import Row, bigger_is_better, comparison, gain_metric, gains
+from ckd_plugins.study.slices import by_slice
 
 __all__ = ["print_results"]
 
@@ -16,7 +19,8 @@ _STYLES = {"teacher": "dim", "plain": None, "distilled": "green"}
 def print_results(results: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None = None) -> None:
     """Print teachers, plain and distilled runs with test metrics, seconds and parameters.
 
-    A column says what distillation gains in the metric of validation, where a model has a plain run as well.
+    A column says what distillation gains in the metric of validation, where a model has a plain run as well. Of merged
+    domains a second table has that metric for each, and for cold items and short histories.
 
     Args:
         results: what ``distill`` returned.
@@ -39,6 +43,14 @@ def print_results(results: Sequence[Mapping[str, Any]], metrics: Sequence[str] |
         for row in rows
     ]
     print_table(heads, cells, [_STYLES[row.kind] for row in rows])
+    domains = any("domains" in result["ckd"].get("slices", {}) for result in results)
+    if domains and (sliced := by_slice(rows, metric)) is not None:
+        cells = [
+            [row.kind, row.name, *("-" if value is None else f"{value:.4f}" for value in values)]
+            for row, values in sliced.rows
+        ]
+        click.echo(f"\n{metric} by slice (users)")
+        print_table(["", "model", *sliced.heads], cells, [_STYLES[row.kind] for row, _ in sliced.rows])
 
 
 def _seconds(row: Row) -> str:

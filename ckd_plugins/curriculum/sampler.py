@@ -10,6 +10,7 @@ import numpy.typing as npt
 from torch.utils.data import Sampler
 
 from ckd_plugins.curriculum.evidence import Floats, Ints
+from ckd_plugins.curriculum.groups import Groups
 from ckd_plugins.errors import ConfigError, DataError
 
 __all__ = ["CurriculumSampler"]
@@ -32,6 +33,11 @@ class CurriculumSampler(Sampler[int]):
     are left out for that (others every epoch). With ``lengths``, the ranks' batches of one step come from one bucket,
     so that no rank waits for another's long sequences. ``batch_size`` is a rank's.
 
+    With ``groups`` (domains), equally large a part of each group may be eligible, and groups may be drawn from by a
+    temperature: a pass has as many rows as are eligible, and of each group a share that goes with its number of rows to
+    the power of 1/temperature (Devlin et al.'s multilingual BERT, Arivazhagan et al., 2019: T = 5). Of a group whose
+    share is more than its rows every row comes as often as any other, or once more.
+
     Args:
         difficulty: ``[R]``, larger is harder; see :func:`~ckd_plugins.curriculum.difficulty.combine`.
         schedule: progress in [0, 1] to competence.
@@ -44,6 +50,9 @@ class CurriculumSampler(Sampler[int]):
         lengths: ``[R]``; ``None`` switches the buckets off.
         batch_size: the loader's; needed with ``lengths``.
         bucket_batches: batches a pool; more sort finer and shuffle less.
+        groups: ``[R]`` each row's group, from 0.
+        within: apply the competence to each group rather than to all rows.
+        temperature: of the groups' shares; 1 is as they are.
 
     Raises:
         ConfigError: a number is out of range, or both or none of ``epochs`` and ``progress`` are given.
@@ -64,6 +73,9 @@ class CurriculumSampler(Sampler[int]):
         lengths: npt.ArrayLike | None = None,
         batch_size: int | None = None,
         bucket_batches: int = 50,
+        groups: npt.ArrayLike | None = None,
+        within: bool = False,
+        temperature: float = 1.0,
     ) -> None:
         values = np.asarray(difficulty, dtype=np.float64)
         if (epochs is None) == (progress is None):
@@ -82,6 +94,10 @@ class CurriculumSampler(Sampler[int]):
             raise DataError(f"curriculum sampler: {len(values)} rows for {world_size} processes; one each is the least")
         if np.isnan(values).any():
             raise DataError("curriculum sampler: difficulty holds NaN; combine() gives such rows a middle place")
+        if groups is not None and len(np.asarray(groups)) != len(values):
+            raise DataError(f"curriculum sampler: {len(np.asarray(groups))} groups for {len(values)} rows")
+        if not temperature > 0:
+            raise ConfigError(f"curriculum sampler: temperature must be above 0, not {temperature}")
         self.schedule = schedule
         self.min_share = min_share
         self.seed = seed
@@ -92,6 +108,7 @@ class CurriculumSampler(Sampler[int]):
         if self._lengths is not None and len(self._lengths) != len(values):
             raise DataError(f"curriculum sampler: {len(self._lengths)} lengths for {len(values)} rows")
         self._easiest_first: Ints = np.lexsort((np.random.default_rng([seed, 0]).permutation(len(values)), values))
+        self._groups = Groups(groups, self._easiest_first, within, temperature) if groups is not None else None
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -104,6 +121,8 @@ class CurriculumSampler(Sampler[int]):
     def eligible(self) -> int:
         """Number of rows within the current competence, over all ranks."""
         rows = len(self._easiest_first)
+        if self._groups is not None and self._groups.within:
+            return self._groups.eligible(max(self.competence, self.world_size / rows))
         # A competence of 0.29999999999999999 of 10 rows is 3 rows; the least is one a rank.
         return min(max(math.ceil(self.competence * rows - 1e-9), self.world_size), rows)
 
@@ -112,10 +131,16 @@ class CurriculumSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         rng = np.random.default_rng([self.seed, 1, self.epoch])
-        order = rng.permutation(self._easiest_first[: self.eligible])[: len(self) * self.world_size]
+        order = rng.permutation(self._eligible_rows(rng))[: len(self) * self.world_size]
         if self._lengths is not None and self.batch_size is not None:
             order = self._bucket(order, rng, self._lengths, self.batch_size * self.world_size)
         return iter(order[self.rank :: self.world_size].tolist())
+
+    def _eligible_rows(self, rng: np.random.Generator) -> Ints:
+        if self._groups is None:
+            return self._easiest_first[: self.eligible]
+        competence = max(self.competence, self.world_size / len(self._easiest_first))
+        return self._groups.draw(competence, self.eligible, rng)
 
     def _bucket(self, order: Ints, rng: np.random.Generator, lengths: Ints, group: int) -> Ints:
         """Sort by length within pools and shuffle groups (one batch of every rank); the incomplete group stays last."""

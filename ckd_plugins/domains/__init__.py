@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ckd_plugins.domains.encoders.minilm import MiniLM
     from ckd_plugins.domains.encoders.wordllama import WordLlama
     from ckd_plugins.domains.instances import Instances
+    from ckd_plugins.domains.merging import Merged, merge_domains
     from ckd_plugins.domains.text import build_text
 
 __all__ = [
@@ -22,11 +23,13 @@ __all__ = [
     "FolderEncoder",
     "HuggingFace",
     "Instances",
+    "Merged",
     "MiniLM",
     "TextEncoder",
     "WordLlama",
     "build_text",
     "encode_domain",
+    "merge_domains",
     "read_atomic",
 ]
 
@@ -35,11 +38,13 @@ _HOME = {
     "FolderEncoder": "encoders.folder",
     "HuggingFace": "encoders.huggingface",
     "Instances": "instances",
+    "Merged": "merging",
     "MiniLM": "encoders.minilm",
     "TextEncoder": "encoders.base",
     "WordLlama": "encoders.wordllama",
     "build_text": "text",
     "encode_domain": "encoders.cache",
+    "merge_domains": "merging",
     "read_atomic": "atomic",
 }
 

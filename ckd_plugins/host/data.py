@@ -31,6 +31,8 @@ class Splits:
     test: Any
     times: NDArray[np.float64] | None = None
     """``[R]`` time of each train row, where RecBole was told to load the time and not to use it."""
+    item_domain: NDArray[np.int64] | None = None
+    """``[n_items]`` each item's domain from 0, -1 for padding, where held-out items are ranked among their domain's."""
 
     @property
     def train_dataset(self) -> Any:

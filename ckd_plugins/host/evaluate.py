@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from ckd_plugins.host.compat import clean_environment
 from ckd_plugins.host.data import Splits
+from ckd_plugins.host.own_domain import keep_own_domain
 from ckd_plugins.host.ranking import rows_within_memory
+from ckd_plugins.host.ranks import RankRecorder
 from ckd_plugins.host.speed.hits import BestCollector, asks_for_the_best_only
 from ckd_plugins.host.speed.users import users_by_arrays
 
@@ -24,6 +26,7 @@ def evaluate_scores(
     splits: Splits,
     scores: Callable[[NDArray[np.int64]], torch.Tensor],
     split: Literal["valid", "test"] = "test",
+    recorder: RankRecorder | None = None,
 ) -> dict[str, float] | None:
     """Rank the catalogue by a scorer for every row of the test split, or of the validation split.
 
@@ -33,6 +36,7 @@ def evaluate_scores(
         scores: from user ids ``[B]`` to scores ``[B, n_items]`` over RecBole's item ids; a row whose user the scorer
             does not know is all ``-inf`` and counts as a miss.
         split: which rows.
+        recorder: is shown each batch.
 
     Returns:
         The config's metrics, or ``None`` where the config asks for labelled or sampled evaluation.
@@ -47,6 +51,7 @@ def evaluate_scores(
         collector, evaluator = Collector(config), Evaluator(config)
     collector.data_collect(splits.train)
     user_field = config["USER_ID_FIELD"]
+    domains = None if splits.item_domain is None else torch.from_numpy(splits.item_domain)
     with ExitStack() as stack:
         if asks_for_the_best_only(collector):
             collector = BestCollector(collector)
@@ -59,6 +64,10 @@ def evaluate_scores(
             batch[:, 0] = -np.inf
             if history is not None:
                 batch[history] = -np.inf
+            if domains is not None:
+                keep_own_domain(batch, positive_u, positive_i, domains)
+            if recorder is not None:
+                recorder.take(interaction[user_field], batch, positive_u, positive_i)
             collector.eval_batch_collect(batch, interaction, positive_u, positive_i)
     result: dict[str, float] = evaluator.evaluate(collector.get_data_struct())
     return {name: float(value) for name, value in result.items()}

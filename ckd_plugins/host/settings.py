@@ -32,6 +32,8 @@ class DatasetPath:
 
     name: str
     folder: Path
+    parts: tuple[Path, ...] = ()
+    """Folders of the datasets that it was merged from, where a run merged it."""
 
     def columns(self, suffix: str) -> dict[str, str]:
         """Fields of ``<name>.<suffix>`` and their types, from its header; empty when there is no such file.

@@ -15,12 +15,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment
 from ckd_plugins.host.models import REFUSALS, reason
+from ckd_plugins.host.own_domain import keep_own_domain
 from ckd_plugins.host.ranking import full_sort_is_own, pairs_within_memory, rank_by_pairs, rows_within_memory
 from ckd_plugins.host.ranks import RankRecorder, Ranks
 from ckd_plugins.host.speed.ranking import quick_ranking
@@ -51,6 +55,7 @@ class _Watched:
     ckd_keeps_ranks: bool
     ckd_recorder: RankRecorder | None
     ckd_ranks: Ranks | None
+    ckd_item_domain: Tensor | None
     config: Any
     model: Any
     device: Any
@@ -114,8 +119,10 @@ class _Watched:
 
     def _full_sort_batch_eval(self, batched_data: Any) -> Any:
         batch = self._ranked_batch(batched_data)
+        interaction, scores, positive_u, positive_i = batch
+        if self.ckd_item_domain is not None:
+            keep_own_domain(scores, positive_u, positive_i, self.ckd_item_domain)
         if self.ckd_recorder is not None:
-            interaction, scores, positive_u, positive_i = batch
             self.ckd_recorder.take(interaction[self.config["USER_ID_FIELD"]], scores, positive_u, positive_i)
         return batch
 
@@ -139,6 +146,7 @@ def build_trainer(
     watchers: list[EpochWatcher],
     ranking: bool = True,
     keep_ranks: bool = False,
+    item_domain: NDArray[np.int64] | None = None,
 ) -> Any:
     """Make the trainer that RecBole chooses for a model; it writes below ``run_dir`` and calls the watchers.
 
@@ -152,6 +160,7 @@ def build_trainer(
         ranking: whether full rankings are quick (:mod:`ckd_plugins.host.speed.ranking`).
         keep_ranks: whether a full ranking leaves the held-out items' ranks in ``ckd_ranks``, those of the best
             validation in ``ckd_best["ranks"]``.
+        item_domain: of :class:`ckd_plugins.host.data.Splits`.
 
     Raises:
         ConfigError: the trainer's own constructor fails, on a learning rate that is no number for example.
@@ -172,6 +181,7 @@ def build_trainer(
     trainer.ckd_watchers, trainer.ckd_best, trainer.ckd_epoch = watchers, None, -1
     trainer.ckd_quick, trainer.ckd_keeps_ranks = ranking, keep_ranks
     trainer.ckd_ranks = trainer.ckd_recorder = None
+    trainer.ckd_item_domain = None if item_domain is None else torch.from_numpy(item_domain)
     trainer.saved_model_file = str(run_dir / f"{config['model']}.pth")
     return trainer
 

@@ -12,6 +12,7 @@ from ckd_plugins._version import __version__
 from ckd_plugins.errors import ConfigError, EnvironmentProblem
 from ckd_plugins.study.pictures import bars, curves, watch
 from ckd_plugins.study.rows import bigger_is_better, comparison, gain_metric, gains
+from ckd_plugins.study.slices import by_slice
 
 __all__ = ["check_report", "write_report"]
 
@@ -42,6 +43,14 @@ def check_report(path: Path) -> None:
         for one in new:
             with contextlib.suppress(OSError):  # never made, or somebody else's file lies there by now
                 one.unlink() if one == path else one.rmdir()
+
+
+def _runs(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The runs that a result was put together from, named by their domains, or itself."""
+    return [
+        {**run, "ckd": {**run["ckd"], "model": f"{run['ckd']['model']} on {run['ckd']['dataset']}"}}
+        for run in result["ckd"].get("runs", [])
+    ] or [result]
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigError:
@@ -87,7 +96,8 @@ def write_report(
     bigger = bigger_is_better(results, metric)
     source = files("ckd_plugins.study").joinpath("report.html.j2").read_text(encoding="utf-8")
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
-    distilled = [result for result in results if result["ckd"]["teachers"]]
+    single = [one for result in results for one in _runs(result)]
+    distilled = [result for result in single if result["ckd"]["teachers"]]
     page = template.render(
         title=title,
         summary=summary,
@@ -96,14 +106,15 @@ def write_report(
         metric=metric,
         bigger=bigger,
         gains=gains(rows, metric, bigger=bigger),
+        slices=by_slice(rows, metric),
         protocol=protocol,
         bars=Markup(bars(rows, metric)),
-        curves=Markup(curves(results)),
+        curves=Markup(curves(single)),
         watched={result["ckd"]["model"]: Markup(watch(result)) for result in distilled},
         version=__version__,
         seed=results[0]["ckd"]["seed"],
         teachers=list(dict.fromkeys(name for result in distilled for name in result["ckd"]["teachers"])),
-        folders=[result["ckd"]["run_dir"] for result in results],
+        folders=[result["ckd"]["run_dir"] for result in single],
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

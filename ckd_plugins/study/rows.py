@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = ["Row", "bigger_is_better", "comparison", "gain_metric", "gains"]
 
 _SMALLER = frozenset({"averagepopularity", "giniindex", "logloss", "mae", "rmse"})
 """RecBole's metrics with ``smaller = True``, without their ``@k``."""
+
+_SLICES = {
+    "all": "all users",
+    "macro": "mean of domains",
+    "cold_items": "cold items",
+    "short_histories": "short histories",
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,8 @@ class Row:
     """The teacher came from the cache."""
     protocol: str = ""
     """Which runs share test rows and masking; metrics compare within one only."""
+    slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Metrics of slices by name: all users, the mean of domains, each domain, cold items, short histories."""
 
 
 def comparison(results: Sequence[Mapping[str, Any]]) -> list[Row]:
@@ -47,6 +56,7 @@ def comparison(results: Sequence[Mapping[str, Any]]) -> list[Row]:
                 teacher["parameters"],
                 reused=teacher["reused"],
                 protocol=protocol,
+                slices=_named(teacher.get("slices", {})),
             )
             kept = teachers.get((protocol, name))
             if kept is None or kept.reused:  # the run that trained it knows what it cost
@@ -60,6 +70,7 @@ def comparison(results: Sequence[Mapping[str, Any]]) -> list[Row]:
                 about["parameters"],
                 about["epochs"],
                 protocol=protocol,
+                slices=_named(about.get("slices", {})),
             )
         )
     shown = list(teachers.values())
@@ -100,6 +111,15 @@ def gains(rows: Sequence[Row], metric: str, *, bigger: bool = True) -> dict[str,
         for name, value in by_kind["distilled"].items()
         if by_kind["plain"].get(name)
     }
+
+
+def _named(told: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
+    """A result's slices by the names that readers see; none where all users are the only one."""
+    order = ("all", "macro", "domains", "cold_items", "short_histories")
+    found: dict[str, Mapping[str, float]] = {}
+    for name in [name for name in order if name in told]:
+        found |= told[name] if name == "domains" else {_SLICES[name]: told[name]}
+    return found if len(found) > 1 else {}
 
 
 def _valid_metric(result: Mapping[str, Any]) -> str | None:

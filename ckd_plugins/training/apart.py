@@ -13,7 +13,7 @@ from ckd_plugins.config import CkdConfig
 from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.settings import DatasetPath, build_config
-from ckd_plugins.training.material import Material, gather
+from ckd_plugins.training.material import Material, gather, ranked_within
 
 __all__ = ["RunData", "open_data"]
 
@@ -47,4 +47,5 @@ def open_data(dataset: DatasetPath, settings: Mapping[str, Any], config: CkdConf
         given = {"eval_args": _PROTOCOL, "metrics": ["Recall", "NDCG"], "valid_metric": "NDCG@10", **settings}
         host = build_config(_ALL_PREFIXES, dataset, given, Path(scratch))
         splits = load_splits(host, config.speed)
-        yield RunData(host, splits, gather(splits, host, dataset, config.text.fields))
+        material = gather(splits, host, dataset, config.text.fields)
+        yield RunData(host, ranked_within(splits, material, host, config.domains.rank), material)

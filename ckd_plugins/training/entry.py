@@ -11,6 +11,8 @@ from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.host.settings import DatasetPath, find_dataset
 from ckd_plugins.host.zoo import model_class
 from ckd_plugins.registry import Registry, get_registry
+from ckd_plugins.training.datasets import Datasets, find_datasets, merged_dataset
+from ckd_plugins.training.each import distill_each
 from ckd_plugins.training.fit import fit
 from ckd_plugins.training.material import item_texts
 from ckd_plugins.training.progress import Reporter, Silent
@@ -24,7 +26,7 @@ __all__ = ["check_run", "distill"]
 
 def distill(
     model: str | None = None,
-    dataset: str | os.PathLike[str] | None = None,
+    dataset: Datasets | None = None,
     config_file_list: Sequence[str | os.PathLike[str]] | None = None,
     config_dict: Mapping[str, Any] | None = None,
     saved: bool = True,
@@ -39,7 +41,8 @@ def distill(
 
     Args:
         model: a RecBole model by name, or a registered student.
-        dataset: a dataset's folder, or its name below RecBole's ``data_path``.
+        dataset: a dataset's folder, or its name below RecBole's ``data_path``; several, as a list or by commas, are
+            merged (``ckd.domains``).
         config_file_list: RecBole YAML files; their ``ckd:`` section configures the distillation.
         config_dict: settings above the files, ``{"ckd": {...}}`` or ``"ckd.weight"`` among them. Strings are values:
             unlike RecBole's, they are never evaluated.
@@ -52,7 +55,9 @@ def distill(
         ``best_valid_score``, ``valid_score_bigger``, ``best_valid_result``, ``test_result``, and ``ckd``: a mapping
         with ``run_dir``, ``reader``, ``passes``, ``targets`` (``once`` or ``batch``),
         ``teachers`` (each with its own test result, seconds and whether it was reused), ``seconds`` (of each stage),
-        ``epochs``, ``parameters``, ``history`` (terms by epoch) and ``per_user`` (files of ranks by user, by split).
+        ``epochs``, ``parameters``, ``history`` (terms by epoch), ``per_user`` (files of ranks by user, by split) and
+        ``slices`` (metrics of domains, cold items and short histories); with a student for each of several domains
+        ``runs``, their results.
 
     Raises:
         CkdError: a setting, the data, a teacher or the model does not allow the run; nothing is left behind then.
@@ -72,21 +77,31 @@ def distill(
     registry = get_registry()
     registry.new_run()
     data_path = settings.pop("data_path", None)
-    found = find_dataset(dataset, data_path)
+    parts = find_datasets(dataset, data_path)
     student = subscribe(model, registry)
     model_class(student.model)
-    check_run(config, registry, settings, found, data_path)
-    run_dir = new_run_folder(config.run_dir, model, found.name, len(config.teachers))
-    run = Run(run_dir, model, found.name, config, dict(settings), [c.label for c in config.teachers])
-    try:
-        result = fit(run, settings, student, found, registry, reporter or Silent(), saved, data_path)
-    except BaseException as error:
-        # A mistake found before the first epoch leaves nothing; a run that broke later keeps what tells why.
-        if not (run_dir / "events.jsonl").exists():
-            discard(run_dir)
-        else:
-            run.log("failed", reason=f"{type(error).__name__}: {error}")
-        raise
+
+    def train(found: DatasetPath, ckd: CkdConfig) -> dict[str, Any]:
+        run_dir = new_run_folder(ckd.run_dir, model, found.name, len(ckd.teachers))
+        run = Run(run_dir, model, found.name, ckd, dict(settings), [c.label for c in ckd.teachers])
+        try:
+            return fit(run, settings, student, found, registry, reporter or Silent(), saved, data_path)
+        except BaseException as error:
+            # A mistake found before the first epoch leaves nothing; a run that broke later keeps what tells why.
+            if not (run_dir / "events.jsonl").exists():
+                discard(run_dir)
+            else:
+                run.log("failed", reason=f"{type(error).__name__}: {error}")
+            raise
+
+    each = config.domains.students == "each"
+    if each and len(parts) < 2:
+        raise ConfigError(
+            "ckd.domains.students: each trains a student for each dataset, and one is named; name several"
+        )
+    for found in parts if each else [whole := merged_dataset(parts, settings, config)]:
+        check_run(config, registry, settings, found, data_path)
+    result = distill_each(model, parts, config, train) if each else train(whole, config)
     if queue is not None:
         queue.put(result)
     return result
@@ -121,8 +136,8 @@ def check_run(
     check_teachers(config, registry, texts, dataset.name)
     for name in config.pretrain_domains:
         other = find_dataset(name, data_path)
-        if other.folder == dataset.folder:
+        if other.folder in (dataset.folder, *dataset.parts):
             raise DataError(
-                f"pretrain_domains names the student's own dataset {dataset.name!r}: the teachers would see its "
+                f"pretrain_domains names the student's own dataset {other.name!r}: the teachers would see its "
                 f"validation and test interactions; name other domains"
             )

@@ -9,9 +9,9 @@ from typing import Any
 
 from ckd_plugins.config import CkdConfig, TeacherComponent, load_config
 from ckd_plugins.errors import ConfigError
-from ckd_plugins.host.settings import find_dataset
 from ckd_plugins.registry import get_registry
 from ckd_plugins.training.apart import open_data
+from ckd_plugins.training.datasets import Datasets, open_dataset
 from ckd_plugins.training.entry import check_run
 from ckd_plugins.training.judging import judge_teacher
 from ckd_plugins.training.leakage import refuse_leaks
@@ -27,7 +27,7 @@ __all__ = ["finetune_teacher"]
 
 def finetune_teacher(
     teacher: TeacherComponent | Mapping[str, Any] | str,
-    dataset: str | os.PathLike[str],
+    dataset: Datasets,
     out: str | os.PathLike[str],
     config_file_list: Sequence[str | os.PathLike[str]] | None = None,
     config_dict: Mapping[str, Any] | None = None,
@@ -64,14 +64,19 @@ def finetune_teacher(
         raise ConfigError(
             f"{str(source.folder)!r} is fine-tuned already; give the pre-trained folder that it was made from"
         )
+    if config.domains.teachers == "each":
+        raise ConfigError(
+            "ckd.domains.teachers: each makes a teacher for each domain, and this is about one teacher in one folder; "
+            "leave it out, or fine-tune on one domain at a time"
+        )
     check_out(folder)
     data_path = settings.pop("data_path", None)
-    found = find_dataset(dataset, data_path)
+    found = open_dataset(dataset, data_path, settings, config)
     check_run(config, registry, settings, found, data_path)
     with open_data(found, settings, config) as data:
         host, splits, material = data.host, data.splits, data.material
         pretraining = read_pretraining(config, host, data_path) if source is None else []
-        refuse_leaks(splits, host, pretraining, config.teachers, registry)
+        refuse_leaks(splits, host, pretraining, config.teachers, registry, material.domains)
         plan = make_plan(teacher, material, pretraining, config, registry, reporter, int(host["seed"]))
         made = make_in(plan, folder, reporter)
         with reporter.task(f"test {plan.label}", 2) as advance:

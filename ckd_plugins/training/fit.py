@@ -21,14 +21,15 @@ from ckd_plugins.host.speed.optimizer import fuse_adam
 from ckd_plugins.host.stages import build_pretrained, stages_before
 from ckd_plugins.host.trainer import build_trainer, close_trainer, scalar_writer
 from ckd_plugins.registry import Registry
-from ckd_plugins.training.judging import judge_teacher
+from ckd_plugins.training.judging import judge_in_slices
 from ckd_plugins.training.leakage import refuse_leaks
-from ckd_plugins.training.material import Material, gather
+from ckd_plugins.training.material import Material, gather, ranked_within
 from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.per_user import file_name, per_user, write_per_user
 from ckd_plugins.training.probing import make_probe
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.run import Run, write_json
+from ckd_plugins.training.slices import slices_of
 from ckd_plugins.training.soft_targets import integrates_once, soft_targets
 from ckd_plugins.training.student import check_candidates, choose_reader, make_student
 from ckd_plugins.training.subscribe import Subscription
@@ -71,6 +72,7 @@ def fit(
             splits = load_splits(host, config.speed)
             advance(1, "")
             material = gather(splits, host, dataset, config.text.fields)
+            splits = ranked_within(splits, material, host, config.domains.rank)
             advance(2, f"{len(splits.train_dataset)} train rows")
         student = _build(run, host, splits, {**defaults, **settings}, reporter)
         handle = objective = reader = None
@@ -84,7 +86,7 @@ def fit(
                 run.reader = reader.name
             with seconds("teachers"):
                 pretraining = read_pretraining(config, host, data_path) if config.teachers else []
-                refuse_leaks(splits, host, pretraining, config.teachers, registry)
+                refuse_leaks(splits, host, pretraining, config.teachers, registry, material.domains)
                 taught = teach(config.teachers, material, pretraining, config, registry, reporter, seed)
             signals = [t.signal for t in taught]
             soft = None
@@ -100,8 +102,15 @@ def fit(
         advance = stack.enter_context(reporter.task(_title(run), int(host["epochs"])))
         watcher = Watcher(run, registry, handle, sampler, objective, advance)
         on_batch(splits.train, watcher.after_batch)
-        ranking, keep = config.speed.ranking, config.per_user
-        trainer = build_trainer(host, student, run.directory, [watcher], ranking=ranking, keep_ranks=keep)
+        trainer = build_trainer(
+            host,
+            student,
+            run.directory,
+            [watcher],
+            ranking=config.speed.ranking,
+            keep_ranks=config.per_user,
+            item_domain=splits.item_domain,
+        )
         stack.callback(close_trainer, trainer)
         watcher.write = scalar_writer(trainer)
         if objective is not None:
@@ -125,10 +134,12 @@ def fit(
         ranks = {"valid": trainer.ckd_best.get("ranks") if saved and trainer.ckd_best else trainer.ckd_ranks}
         if handle is not None:
             handle.detach()
+        trainer.ckd_keeps_ranks = True  # the test's are few, and slices are made of them
         with seconds("test"):
             test_result = trainer.evaluate(splits.test, load_best_model=saved, show_progress=False)
         ranks["test"] = trainer.ckd_ranks
-    kept = {split: found for split, found in ranks.items() if found is not None}
+    told = slices_of(ranks["test"], splits, host, material, test_result)
+    kept = {split: found for split, found in ranks.items() if found is not None and config.per_user}
     for split, found in kept.items():
         write_per_user(run.directory / file_name(split), per_user(found, splits, host, material))
     seconds["epoch"] = sum(watcher.seconds) / max(1, len(watcher.seconds))
@@ -146,7 +157,8 @@ def fit(
             "reader": run.reader,
             "targets": targets,
             "passes": reader.passes if reader is not None else 1,
-            "protocol": _protocol(host),
+            "protocol": _protocol(host, splits),
+            "slices": told,
             "valid_metric": str(host["valid_metric"]).lower(),
             "teachers": _teachers(taught, material, splits, host, reporter),
             "seconds": dict(seconds),
@@ -159,7 +171,7 @@ def fit(
         },
     }
     write_json(run.directory / "result.json", result)
-    run.log("end", test_result=result["test_result"])
+    run.log("end", test_result=result["test_result"], slices=told)
     registry.notify("ckd_after_fit", run=run, result=result)
     return result
 
@@ -212,11 +224,12 @@ def _title(run: Run) -> str:
     return f"train {run.model}, {'distilled' if run.teachers else 'plain'}"
 
 
-def _protocol(host: Any) -> str:
+def _protocol(host: Any, splits: Splits) -> str:
     """How RecBole ranks for this kind of model: sequential ones among all items, the others among unseen ones."""
     if host["eval_args"]["mode"]["test"] != "full":
         return str(host["eval_args"]["mode"]["test"])
-    return "all items" if host["MODEL_TYPE"].name == "SEQUENTIAL" else "unseen items"
+    items = "all items" if host["MODEL_TYPE"].name == "SEQUENTIAL" else "unseen items"
+    return items if splits.item_domain is None else f"{items} of the domain"
 
 
 def _floats(result: Mapping[str, Any] | None) -> dict[str, float]:
@@ -231,13 +244,20 @@ def _teachers(
     found = {}
     with reporter.task("test the teachers", len(taught)) as advance:
         for done, one in enumerate(taught, start=1):
+            test_result, told = judge_in_slices(one, material, splits, host)
             found[one.name] = {
-                "test_result": judge_teacher(one.teacher, material, splits, host),
+                "test_result": test_result,
+                "slices": told,
                 "seconds": one.seconds,
                 "reused": one.reused,
                 "folder": str(one.folder),
                 "store": str(one.store),
-                "parameters": one.teacher.parameters,
+                "parameters": one.parameters,
+                "domains": {
+                    part.part.name: {"folder": str(part.folder), "store": str(part.store)}
+                    for part in one.parts
+                    if part.part is not None
+                },
             }
             advance(done, "")
     return found

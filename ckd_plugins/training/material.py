@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal
@@ -15,12 +15,14 @@ from ckd_plugins.domains.atomic import ItemTexts, read_texts
 from ckd_plugins.domains.domain import Domain, align
 from ckd_plugins.domains.instances import Instances
 from ckd_plugins.domains.keys import token_hashes
+from ckd_plugins.domains.naming import DOMAIN_FIELD, item_domains
 from ckd_plugins.errors import DataError
 from ckd_plugins.host.data import Splits
+from ckd_plugins.host.own_domain import check_domains
 from ckd_plugins.host.rows import TrainingRows, item_tokens, training_rows, user_tokens, validation_targets
 from ckd_plugins.host.settings import DatasetPath
 
-__all__ = ["Material", "gather", "item_texts"]
+__all__ = ["Material", "gather", "item_texts", "ranked_within"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Material:
     rows: TrainingRows
     user_row: NDArray[np.int64]
     """``[n_users]`` from RecBole's user id to the domain's user, -1 where the user has no train sequence."""
+    domains: tuple[str, ...] = ()
+    """Names of the domains that the data were merged from; none where they are of one."""
+    item_domain: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """``[n_items]`` by RecBole id: each item's domain as an index of :attr:`domains`, -1 for padding; empty where
+    there are none."""
 
     @property
     def tokens(self) -> list[str | None]:
@@ -136,4 +143,24 @@ def gather(splits: Splits, config: Any, dataset: DatasetPath, fields: Sequence[s
     user_row = np.full(len(users), -1, np.int64)
     user_row[rows.users] = np.arange(len(rows.users))
     instances = Instances(items, rows.flat - 1, rows.start, rows.stop, target, domain.users, user_row[rows.user])
-    return Material(domain, instances, rows, user_row)
+    return Material(domain, instances, rows, user_row, *_domains(dataset, items))
+
+
+def ranked_within(splits: Splits, material: Material, config: Any, rank: Literal["own", "all"]) -> Splits:
+    """Let a merged dataset's held-out items be ranked among the items of their own domain.
+
+    Raises:
+        DataError: a domain has fewer items than the metrics look at.
+    """
+    if rank == "all" or not material.domains or config["eval_type"].name != "RANKING":
+        return splits
+    check_domains(config, material.item_domain, material.domains)
+    return replace(splits, item_domain=material.item_domain)
+
+
+def _domains(dataset: DatasetPath, items: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """What a merged dataset was merged from; a column of the same name does not make a merged one."""
+    names, index = item_domains([None, *items])
+    if DOMAIN_FIELD not in dataset.columns("inter") or len(names) < 2 or bool((index[1:] < 0).any()):
+        return (), np.zeros(0, np.int64)
+    return names, index

@@ -35,12 +35,25 @@ def check_order(model: Any, material: Material, config: CkdConfig) -> None:
     """Find out before teachers are trained whether a curriculum applies.
 
     Raises:
-        ConfigError: the model is trained on users.
+        ConfigError: the model is trained on users, or rows are to be drawn by domain and the data are of one.
     """
     if config.curriculum is not None and config.curriculum.difficulty and material.rows.by_user:
         raise ConfigError(
             f"{type(model).__name__} is trained on users, not on rows: a curriculum does not apply to it; "
             f"set ckd.curriculum to null, or ckd.curriculum.difficulty for one of teachers only"
+        )
+    if not _by_domain(config):
+        return
+    setting = "temperature" if config.domains.temperature != 1 else "competence"
+    if not material.domains:
+        raise ConfigError(
+            f"ckd.domains.{setting} is set, and dataset {material.domain.name!r} is not merged from several domains; "
+            f"name several, or leave it out"
+        )
+    if material.rows.by_user:
+        raise ConfigError(
+            f"{type(model).__name__} is trained on users, not on rows: ckd.domains.{setting} does not apply to it; "
+            f"leave it out"
         )
 
 
@@ -68,7 +81,8 @@ def order_rows(
     curriculum = config.curriculum
     rows = len(splits.train_dataset)
     measures = None if curriculum is None else curriculum.difficulty
-    if measures is None and lengths is None:
+    by_domain = _by_domain(config)
+    if measures is None and lengths is None and not by_domain:
         return None
     if curriculum is None or measures is None:
         difficulty, schedule, ramp = np.zeros(rows), _everything, 1
@@ -83,9 +97,24 @@ def order_rows(
         seed=host["seed"],
         lengths=lengths,
         batch_size=rows_a_batch(splits.train),
+        groups=_row_domains(splits, material, host) if by_domain else None,
+        within=config.domains.competence == "within",
+        temperature=config.domains.temperature,
     )
     set_row_order(splits.train, sampler)
     return sampler
+
+
+def _by_domain(config: CkdConfig) -> bool:
+    """Whether it matters which domain a row is of."""
+    return config.domains.temperature != 1 or (config.domains.competence == "within" and config.curriculum is not None)
+
+
+def _row_domains(splits: Splits, material: Material, host: Any) -> NDArray[np.int64]:
+    """``[R]`` the domain of each train row's item; of a window's last one."""
+    items = splits.train_dataset.inter_feat[host["ITEM_ID_FIELD"]].numpy()
+    found: NDArray[np.int64] = material.item_domain[items]
+    return found
 
 
 def _everything(progress: float) -> float:

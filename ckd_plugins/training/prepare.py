@@ -8,12 +8,12 @@ from typing import Any
 
 from ckd_plugins.config import load_config
 from ckd_plugins.errors import ConfigError
-from ckd_plugins.host.settings import find_dataset
 from ckd_plugins.registry import get_registry
 from ckd_plugins.training.apart import open_data
 from ckd_plugins.training.asking import Crew
+from ckd_plugins.training.datasets import Datasets, open_dataset
 from ckd_plugins.training.entry import check_run
-from ckd_plugins.training.judging import judge_teacher
+from ckd_plugins.training.judging import judge_in_slices
 from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.progress import Reporter, Silent
 from ckd_plugins.training.teaching import read_pretraining, teach
@@ -22,7 +22,7 @@ __all__ = ["prepare_teachers"]
 
 
 def prepare_teachers(
-    dataset: str | os.PathLike[str],
+    dataset: Datasets,
     config_file_list: Sequence[str | os.PathLike[str]] | None = None,
     config_dict: Mapping[str, Any] | None = None,
     *,
@@ -53,12 +53,12 @@ def prepare_teachers(
         raise ConfigError("no teacher is named; give at least one")
     registry, reporter = get_registry(), reporter or Silent()
     data_path = settings.pop("data_path", None)
-    found = find_dataset(dataset, data_path)
+    found = open_dataset(dataset, data_path, settings, config)
     check_run(config, registry, settings, found, data_path)
     with open_data(found, settings, config) as data:
         host, splits, material = data.host, data.splits, data.material
         pretraining = read_pretraining(config, host, data_path)
-        refuse_leaks(splits, host, pretraining, config.teachers, registry)
+        refuse_leaks(splits, host, pretraining, config.teachers, registry, material.domains)
         prepared: dict[str, dict[str, Any]] = {}
         # Every byte: a run opens a large store without, and whoever was told of damage comes here to mend it.
         seed = int(host["seed"])
@@ -70,7 +70,7 @@ def prepare_teachers(
                 "reused": one.reused,
                 "seconds": one.seconds,
                 "instances": len(material.instances),
-                "valid_result": judge_teacher(one.teacher, material, splits, host, "valid"),
-                "test_result": judge_teacher(one.teacher, material, splits, host),
+                "valid_result": judge_in_slices(one, material, splits, host, "valid")[0],
+                "test_result": judge_in_slices(one, material, splits, host)[0],
             }
     return prepared

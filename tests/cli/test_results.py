@@ -92,3 +92,21 @@ def test_a_teacher_without_ranking_or_training(capsys: pytest.CaptureFixture[str
     """0.0000 and 0.0 s would be measurements."""
     rows = printed(capsys, result("FM", {"auc": 0.7}, {"unisrec": None}, reused=True))
     assert rows[1] == ["teacher", "unisrec", "-", "reused"]
+
+
+def test_merged_domains_get_a_second_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mean over all users hides the smaller domain; data of one domain need no such table."""
+    merged = result("BPR", SIX)
+    merged["ckd"]["slices"] = {
+        "domains": {"tea": {"users": 9, "hit@10": 0.5}, "lamps": {"users": 1, "hit@10": 0.25}},
+        "macro": {"hit@10": 0.375},
+    }
+    lines = printed(capsys, merged)
+    assert lines[3] == ["hit@10 by slice (users)"]
+    assert lines[4:] == [
+        ["model", "mean of domains", "tea (9)", "lamps (1)"],
+        ["plain", "BPR", "0.3750", "0.5000", "0.2500"],
+    ]
+    single = result("BPR", SIX)
+    single["ckd"]["slices"] = {"cold_items": {"users": 9, "hit@10": 0.5}}
+    assert len(printed(capsys, single)) == 2

@@ -107,7 +107,7 @@ def test_a_user_that_no_teacher_knows_is_ranked_by_nobodys_taste(
 ) -> None:
     """Row -1 is the last user's: strangers would get somebody else's scores."""
     run, seen = prepare("BPR"), []
-    monkeypatch.setattr(judging, "evaluate_scores", lambda config, splits, scores, split: seen.append(scores))
+    monkeypatch.setattr(judging, "evaluate_scores", lambda config, splits, scores, split, recorder: seen.append(scores))
     run.material.user_row[5] = -1
     judge_teacher(TEACHER, run.material, run.splits, run.host)
     found = seen[0](np.array([5, 6]))
@@ -127,7 +127,7 @@ def test_where_nothing_is_ranked_there_is_no_result(prepare: Prepare) -> None:
 def test_what_a_teacher_does_not_know_it_does_not_rank(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     """A vector of zeros scores 0, which is above half of the catalogue."""
     run, seen = prepare("BPR"), []
-    monkeypatch.setattr(judging, "evaluate_scores", lambda config, splits, scores, split: seen.append(scores))
+    monkeypatch.setattr(judging, "evaluate_scores", lambda config, splits, scores, split, recorder: seen.append(scores))
     strange = int(run.material.user_row[6])
     partly = SimpleNamespace(
         encode=encode,

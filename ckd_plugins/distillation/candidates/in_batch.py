@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.distillation.candidates.base import Candidates, CandidateSource, generator_for, own_target_first
+from ckd_plugins.domains.naming import item_domains
 from ckd_plugins.errors import ConfigError
 
 __all__ = ["InBatch"]
@@ -49,15 +50,14 @@ class InBatch(CandidateSource):
         """Learn the items' domains, if they matter."""
         if not self.own_domain:
             return
-        other = next((token for token in tokens if token is not None and "/" not in token), None)
+        _, domain = item_domains(tokens)
+        other = next((t for t, of in zip(tokens, domain.tolist(), strict=True) if t is not None and of < 0), None)
         if other is not None:
             raise ConfigError(
                 f"candidates in_batch: own_domain needs items that are named domain/item, and one is named {other!r}; "
                 "leave own_domain out"
             )
-        names = ["" if token is None else token.partition("/")[0] for token in tokens]
-        number = {name: at for at, name in enumerate(dict.fromkeys(names))}
-        self._domain = torch.tensor([number[name] for name in names])
+        self._domain = torch.from_numpy(domain)
 
     def set_epoch(self, epoch: int) -> None:
         """Restart the subsample's random state for ``epoch``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,9 @@ from ckd_plugins.domains.domain import Domain
 from ckd_plugins.errors import TeacherError
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
+from ckd_plugins.signals.disjoint import DisjointSignal
 from ckd_plugins.training.asking import Crew
+from ckd_plugins.training.domain_material import DomainMaterial, take_apart
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.teaching.folders import alone, sweep
@@ -41,6 +43,15 @@ class Taught:
     """The teacher's, of its weights."""
     seconds: dict[str, float] = field(default_factory=dict)
     """What this run spent: ``pretrain``, ``finetune``, ``cache``; empty when both were there already."""
+    part: DomainMaterial | None = None
+    """The domain that it was made for, where each has a teacher of its own."""
+    parts: tuple[Taught, ...] = ()
+    """Those of the domains, one each, where it stands for them."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, of all domains' teachers together."""
+        return sum(one.teacher.parameters for one in self.parts or (self,))
 
     @property
     def reused(self) -> bool:
@@ -65,26 +76,56 @@ def teach(
     is named by everything that decides its weights: options, data, split, texts and their encoder, pre-training
     domains, seed and this package's version; its knowledge is a store beside it, checked against the same on opening. A
     teacher that comes from a folder is not pre-trained again. ``verify`` is that of
-    :meth:`ckd_plugins.signals.Store.open`; ``crew`` asks the teachers, by default this process.
+    :meth:`ckd_plugins.signals.Store.open`; ``crew`` asks the teachers, by default this process. With
+    ``ckd.domains.teachers: each`` a teacher is made for each domain, and those of one name teach as one.
 
     Raises:
         DataError, TeacherError, SignalError: the teacher cannot learn the data, or its store is damaged, or the folder
             holds a teacher that was fine-tuned on other data.
     """
-    plans = [make_plan(one, material, pretraining, config, registry, reporter, seed) for one in components]
-    for plan in plans:
-        _check_source(plan, material)
-    return [_taught(plan, material, config, reporter, verify, crew) for plan in plans]
+    shared = config.domains.teachers == "shared" or not components
+    shown: list[DomainMaterial | None] = [None] if shared else [*take_apart(material)]
+    plans: list[list[tuple[Plan, DomainMaterial | None]]] = []
+    for one in components:
+        plans.append([])
+        for part in shown:
+            learned = material if part is None else part.material
+            plan = make_plan(one, learned, pretraining, config, registry, reporter, seed)
+            _check_source(plan, learned)
+            plans[-1].append((plan, part))
+    made = [
+        [_taught(plan, material, part, config, reporter, verify, crew) for plan, part in of_one] for of_one in plans
+    ]
+    return [of_one[0] if shared else _together(of_one, config) for of_one in made]
+
+
+def _together(parts: Sequence[Taught], config: CkdConfig) -> Taught:
+    """The teachers of the domains as one, that knows each row as its domain's does."""
+    first = parts[0]
+    seconds: dict[str, float] = {}
+    for stage, value in (item for part in parts for item in part.seconds.items()):
+        seconds[stage] = seconds.get(stage, 0.0) + value
+    return replace(
+        first,
+        signal=DisjointSignal([part.signal for part in parts], first.name),
+        folder=config.cache_dir / "teachers",
+        digest="+".join(f"{part.store.name}:{part.digest}" for part in parts),
+        seconds=seconds,
+        part=None,
+        parts=tuple(parts),
+    )
 
 
 def _taught(
     plan: Plan,
-    material: Material,
+    whole: Material,
+    part: DomainMaterial | None,
     config: CkdConfig,
     reporter: Reporter,
     verify: Literal["auto"] | bool,
     crew: Crew | None,
 ) -> Taught:
+    material = whole if part is None else part.material
     used = plan.source if plan.source is not None and plan.source.finetuned else None
     # Either is 16 digits here: names of stores are taken apart again, where a manifest is damaged.
     digest = plan.identity if used is None else used.content[: len(plan.identity)]
@@ -94,12 +135,14 @@ def _taught(
         made = _cached(plan, folder, reporter) if used is None else _ready(plan, used)
         seconds = dict(made.seconds)
         store = open_store(plan, made, material, stem, reporter, seconds, verify, crew)
-    signal = store.bind(made.teacher.keys(material.instances), material.tokens, outside=made.teacher.outside)
+    teacher = made.teacher
+    keys = teacher.keys(whole.instances) if part is None else part.keys(teacher, len(whole.instances))
+    signal = store.bind(keys, whole.tokens, outside=teacher.outside)
     signal.name, weights = plan.label, store.manifest.provenance.weights_hash
     signal.temperature *= config.teacher_temperature
     if not seconds:
         reporter.say(f"{plan.label}: reused from {made.folder} (fine-tuned before on the same data)")
-    return Taught(plan.label, made.teacher, signal, made.folder, store.path, weights, seconds)
+    return Taught(plan.label, teacher, signal, made.folder, store.path, weights, seconds, part)
 
 
 def _cached(plan: Plan, folder: Path, reporter: Reporter) -> Made:
