@@ -5,15 +5,13 @@ Files are read and written line by line; only the tokens are held.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import IO, Any, Literal
 
+from ckd_plugins._whole import whole_folder
 from ckd_plugins.domains.naming import DOMAIN_FIELD, SEPARATOR
 from ckd_plugins.errors import ConfigError, DataError
 
@@ -99,14 +97,17 @@ def merge_domains(
     sources = _sources([Path(one) for one in folders], fields)
     if folder.exists():
         raise ConfigError(f"{str(out)!r} exists; name a folder that does not")
-    with _whole_folder(folder) as partial:
-        left_out = _write_interactions(sources, partial / f"{folder.name}.inter", users, fields)
-        shared = _shared_users(sources)
-        if users == "joined" and shared:
-            _refuse_positions(sources, fields)
-        _write_side(sources, partial / f"{folder.name}.item", "item", fields.item, users)
-        if any("user" in source.columns for source in sources):
-            _write_side(sources, partial / f"{folder.name}.user", "user", fields.user, users)
+    try:
+        with whole_folder(folder) as partial:
+            left_out = _write_interactions(sources, partial / f"{folder.name}.inter", users, fields)
+            shared = _shared_users(sources)
+            if users == "joined" and shared:
+                _refuse_positions(sources, fields)
+            _write_side(sources, partial / f"{folder.name}.item", "item", fields.item, users)
+            if any("user" in source.columns for source in sources):
+                _write_side(sources, partial / f"{folder.name}.user", "user", fields.user, users)
+    except OSError as error:
+        raise ConfigError(f"{str(folder)!r} cannot be written: {error.strerror or error}; name another") from error
     return Merged(folder, {source.name: source.counts for source in sources}, len(shared), left_out)
 
 
@@ -290,22 +291,3 @@ def _and_missing(lines: Iterator[list[str]], tokens: Mapping[str, Any], place: i
 def _write_header(out: IO[str], kinds: Mapping[str, str], *, domain: bool = True) -> None:
     kinds = {**kinds, **({DOMAIN_FIELD: "token"} if domain else {})}
     out.write("\t".join(f"{name}:{kind}" for name, kind in kinds.items()) + "\n")
-
-
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder beside, which becomes ``folder`` when the block ends without an error."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise ConfigError(f"{str(folder)!r} cannot be written: {error.strerror or error}; name another") from error
-    try:
-        yield partial
-        partial.chmod(0o755)
-        try:
-            partial.rename(folder)
-        except OSError as error:
-            raise ConfigError(f"{str(folder)!r} cannot be written: {error.strerror or error}; name another") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
