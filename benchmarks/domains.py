@@ -1,0 +1,108 @@
+"""One student for several domains against one a domain, with and without teachers: writes the table in docs/results.md.
+
+    python benchmarks/domains.py --dataset ../shared/data/office --dataset ../shared/data/scientific \
+        --write docs/results.md
+
+Each domain has a teacher of its own, fine-tuned on its training interactions and asked about nothing else, in all runs
+the same ones. Held-out items are ranked among those of their domain. Finished runs below ``--runs`` are not repeated;
+early stopping goes by validation, and the table alone reads the test split.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from gain import SETTINGS
+from pages import write_table
+
+FASTER: dict[str, Any] = {"learning_rate": 2e-3, "stopping_step": 3}
+"""Twice SASRec's rate, so that a run on two domains takes minutes; the same for all rows."""
+ROWS = {
+    "each, plain": ("each", False),
+    "one, plain": ("one", False),
+    "each, distilled": ("each", True),
+    "one, distilled": ("one", True),
+}
+"""Title -> students, whether with teachers."""
+Slices = Mapping[str, Any]
+
+
+def result_of(
+    title: str, datasets: Sequence[Path], model: str, teacher: str, weight: float, seed: int, runs: Path
+) -> dict[str, Any]:
+    """A row's result with a seed, made first where it is missing."""
+    from ckd_plugins import distill
+    from ckd_plugins.training.progress import Console
+
+    students, taught = ROWS[title]
+    name = "-".join([model, title.replace(", ", "-"), *([f"{teacher}-{weight:g}"] if taught else []), str(seed)])
+    folder = runs / "+".join(one.name for one in datasets) / name
+    found = sorted(folder.glob("*/result.json"))
+    if found:
+        return dict(json.loads(found[-1].read_text()))
+    section = {"run_dir": str(folder), "weight": weight, "domains": {"students": students, "teachers": "each"}}
+    teachers = [teacher] if taught else None
+    settings = {**SETTINGS, **FASTER, "seed": seed, "ckd": section}
+    return distill(model, [*datasets], None, settings, teachers=teachers, reporter=Console(False))
+
+
+def parts(slices: Slices, metric: str) -> dict[str, float]:
+    """A metric by slice: all users, the mean of the domains, each domain, and the rest."""
+    found = {"all users": slices["all"][metric], "mean of domains": slices["macro"][metric]}
+    found |= {name: one[metric] for name, one in slices["domains"].items()}
+    for name in ("cold_items", "short_histories"):
+        if name in slices:
+            found[name.replace("_", " ")] = slices[name][metric]
+    return found
+
+
+def table(results: Mapping[str, Sequence[dict[str, Any]]], metric: str) -> Iterator[str]:
+    """Markdown lines: a row a way of training, means over its seeds, and the teacher's below."""
+    shown: dict[str, list[dict[str, float]]] = {
+        title: [parts(result["ckd"]["slices"], metric) for result in found] for title, found in results.items()
+    }
+    for title, found in results.items():
+        for label, teacher in found[0]["ckd"]["teachers"].items():
+            if ROWS[title][0] == "one":
+                shown[f"teacher {label}, one a domain"] = [parts(teacher["slices"], metric)]
+    heads = list(dict.fromkeys(name for rows in shown.values() for name in rows[0]))
+    yield f"| {metric} | seeds | " + " | ".join(heads) + " |"
+    yield "|---" * (len(heads) + 2) + "|"
+    for title, rows in shown.items():
+        values = [statistics.mean(row[head] for row in rows) if head in rows[0] else None for head in heads]
+        yield f"| {title} | {len(rows)} | " + " | ".join("" if v is None else f"{v:.4f}" for v in values) + " |"
+
+
+@click.command()
+@click.option("--dataset", "datasets", multiple=True, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--model", default="SASRec", show_default=True)
+@click.option("--teacher", default="vqrec", show_default=True)
+@click.option("--weight", default=1.0, show_default=True, help="Of the distillation loss.")
+@click.option("--seeds", default="2020", show_default=True, help="By commas.")
+@click.option("--runs", default=Path("ckd_runs/domains"), show_default=True, type=click.Path(path_type=Path))
+@click.option("--write", "page", type=click.Path(path_type=Path), help="Page whose table is replaced.")
+def main(
+    datasets: tuple[Path, ...], model: str, teacher: str, weight: float, seeds: str, runs: Path, page: Path | None
+) -> None:
+    """Run what is missing and print the tables."""
+    folders = [dataset.resolve() for dataset in datasets]
+    if len(folders) < 2:
+        raise click.UsageError("name two domains or more, each with --dataset")
+    results = {
+        title: [
+            result_of(title, folders, model, teacher, weight, int(seed), runs.resolve()) for seed in seeds.split(",")
+        ]
+        for title in ROWS
+    }
+    name = "+".join(folder.name for folder in folders)
+    for metric in ("ndcg@10", "recall@10"):
+        write_table("\n".join(table(results, metric)), f"domains {model} {name} {metric}", page)
+
+
+if __name__ == "__main__":
+    main()
