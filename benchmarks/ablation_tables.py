@@ -147,6 +147,7 @@ def write_tables(
             found = cells(data / dataset, family, seeds, teachers, places)
             if found:
                 tables[dataset, family] = found
-                write_table("\n".join(rows_table(found)), f"ablation {family} {dataset}", page)
+                lines = [f"{family} on {dataset}:", "", *rows_table(found)]  # a page with no runs has no heading
+                write_table("\n".join(lines), f"ablation {family} {dataset}", page)
     if tables:
         write_table("\n".join(gains_table(tables)), "ablation gains", page)
