@@ -23,7 +23,8 @@ def check_vectors(config: CkdConfig, registry: Registry) -> None:
 
     Raises:
         TeacherError: the folder that a teacher comes from holds none.
-        ConfigError: a teacher keeps lists, or teachers are to be integrated once, which keeps no vectors.
+        ConfigError: a teacher keeps lists, or teachers are to be integrated once, which keeps no vectors, or each
+            domain has a teacher of its own.
     """
     if not _compares_vectors(config, registry):
         return
@@ -40,6 +41,11 @@ def check_vectors(config: CkdConfig, registry: Registry) -> None:
         raise ConfigError(
             f"loss {loss!r} compares vectors, and ckd.targets: once keeps none; set ckd.targets to batch, or take one "
             f"of the losses {_of_scores(registry)}"
+        )
+    if config.domains.teachers == "each":
+        raise ConfigError(
+            f"loss {loss!r} compares vectors, and those of each domain's own teacher have no space in common; set "
+            f"ckd.domains.teachers to shared, or take one of the losses {_of_scores(registry)}"
         )
 
 

@@ -88,6 +88,7 @@ def test_a_student_without_vectors_is_refused_before_teachers_are_trained(run: R
         ({"teachers": ["last", "lister"]}, "teacher 'lister' keeps lists of scores; leave that teacher out"),
         ({"teachers": {"name": "imported", "topk": "lists.tsv"}}, "teacher 'imported' keeps lists of scores"),
         ({"teachers": "last", "targets": "once"}, "ckd.targets: once keeps none; set ckd.targets to batch"),
+        ({"teachers": "last", "domains": {"teachers": "each"}}, "have no space in common; set ckd.domains.teachers"),
         ({"teachers": "last", "loss": {"name": LOSS, "experts": 0}}, "experts must be 1 or more"),
         ({"teachers": "last", "loss": {"name": LOSS, "of": "both sides"}}, "option 'of'"),
     ],
