@@ -14,6 +14,7 @@ from typing import IO, Any, Literal
 from ckd_plugins._whole import whole_folder
 from ckd_plugins.domains.naming import DOMAIN_FIELD, SEPARATOR
 from ckd_plugins.errors import ConfigError, DataError
+from ckd_plugins.host.settings import DatasetPath
 
 __all__ = ["Counts", "Fields", "Merged", "Users", "merge_cached", "merge_domains"]
 
@@ -151,10 +152,9 @@ def _sources(folders: Sequence[Path], fields: Fields) -> list[_Source]:
     sources: dict[str, _Source] = {}
     for given in folders:
         folder = given.absolute()
-        source = _Source(folder.name, folder, {})
-        for ending in ("inter", "item", "user"):
-            if source.path(ending).is_file():
-                source.columns[ending] = _header(source.path(ending))
+        dataset = DatasetPath(folder.name, folder)
+        found = {ending: dataset.columns(ending) for ending in ("inter", "item", "user")}
+        source = _Source(folder.name, folder, {ending: columns for ending, columns in found.items() if columns})
         if "inter" not in source.columns:
             raise DataError(f"{source.path('inter')} does not exist; a dataset is a folder with <its name>.inter in it")
         if folder.name in sources:
@@ -169,12 +169,6 @@ def _sources(folders: Sequence[Path], fields: Fields) -> list[_Source]:
             raise DataError(f"{source.path('inter')} has a column 'domain': it is merged already; merge its parts")
         sources[folder.name] = source
     return list(sources.values())
-
-
-def _header(path: Path) -> dict[str, str]:
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        cells = file.readline().rstrip("\r\n").split("\t")
-    return {name: kind or "token" for name, _, kind in (cell.partition(":") for cell in cells)}
 
 
 def _lines(path: Path, width: int) -> Iterator[list[str]]:

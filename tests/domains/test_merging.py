@@ -112,6 +112,7 @@ def test_user_files_are_merged(two, tmp_path):
         ),
         ([("ann", "1")], "user_id:token\ttimestamp:float", "has no column 'item_id'"),
         ([("a", "i", 1, "x")], f"{INTER}\tdomain:token", "it is merged already"),
+        ([("ann", "i1", 1)], "user_id\titem_id:token\ttimestamp:float", "'user_id' in the header has no type"),
     ],
 )
 def test_bad_files_leave_nothing(two, tmp_path, rows, header, message):
@@ -121,6 +122,14 @@ def test_bad_files_leave_nothing(two, tmp_path, rows, header, message):
     with pytest.raises(DataError, match=message):
         merge_domains([two[0], bad], tmp_path / "both")
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_header_that_is_no_text_is_one_line(two, tmp_path):
+    """It was a traceback."""
+    bad = write(tmp_path, "bad")
+    (bad / "bad.inter").write_bytes("user_id:token\titem_id:token\tgröße:float\n".encode("latin-1"))
+    with pytest.raises(DataError, match="is not UTF-8 text; convert it"):
+        merge_domains([two[0], bad], tmp_path / "both")
 
 
 def test_folders_that_do_not_do(two, tmp_path):
