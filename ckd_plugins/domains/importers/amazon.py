@@ -11,7 +11,7 @@ from ckd_plugins.domains.importers.amazon_ratings import rating_parser
 from ckd_plugins.domains.importers.base import Importer, Interaction, Item
 from ckd_plugins.domains.importers.log import ImportLog
 from ckd_plugins.domains.importers.reading import read_lines
-from ckd_plugins.domains.importers.records import parse_record, words
+from ckd_plugins.domains.importers.records import parser_of, words
 
 __all__ = ["Amazon", "item_of", "review_of"]
 
@@ -46,18 +46,13 @@ class Amazon(Importer):
         """Yield the reviews in the order of the file."""
         lines = first_lines(self.path)
         if lines and lines[0].lstrip().startswith(b"{"):
-            return read_lines(self.path, _review, log)
+            return read_lines(self.path, parser_of(review_of), log)
         skip, parse = rating_parser(self.path, lines, self.release)
         return read_lines(self.path, parse, log, skip=skip)
 
     def items(self, log: ImportLog) -> Iterator[Item]:
         """Yield the metadata of all products."""
-        return read_lines(self.metadata, _item, log) if self.metadata else iter(())
-
-
-def _review(line: bytes) -> Interaction | None:
-    record = parse_record(line)
-    return None if record is None else review_of(record)
+        return read_lines(self.metadata, parser_of(item_of), log) if self.metadata else iter(())
 
 
 def review_of(record: dict[str, Any]) -> Interaction:
@@ -74,11 +69,6 @@ def review_of(record: dict[str, Any]) -> Interaction:
         rating = record.get("rating")
         user, item, time = record["user_id"], record["parent_asin"], float(record["timestamp"]) / 1000
     return Interaction(_token(user), _token(item), time, float("nan") if rating is None else float(rating))
-
-
-def _item(line: bytes) -> Item | None:
-    record = parse_record(line)
-    return None if record is None else item_of(record)
 
 
 def item_of(record: dict[str, Any]) -> Item:

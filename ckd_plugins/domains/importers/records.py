@@ -7,11 +7,14 @@ import contextlib
 import json
 import re
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ckd_plugins.domains.importers.log import Malformed
 
-__all__ = ["parse_record", "words"]
+__all__ = ["parse_record", "parser_of", "words"]
+
+T = TypeVar("T")
 
 
 def parse_record(line: bytes) -> dict[str, Any] | None:
@@ -36,6 +39,20 @@ def parse_record(line: bytes) -> dict[str, Any] | None:
     if not isinstance(record, dict):
         raise Malformed(f"a {type(record).__name__}, not a mapping")
     return record
+
+
+def parser_of(make: Callable[[dict[str, Any]], T]) -> Callable[[bytes], T | None]:
+    """Return a parser of lines, for :func:`~ckd_plugins.domains.importers.reading.read_lines`.
+
+    Args:
+        make: what becomes of a record.
+    """
+
+    def parse(line: bytes) -> T | None:
+        record = parse_record(line)
+        return None if record is None else make(record)
+
+    return parse
 
 
 _OTHER_ESCAPE = re.compile(r"\\[^']")
