@@ -29,7 +29,7 @@ from ckd_plugins.training.per_user import file_name, per_user, write_per_user
 from ckd_plugins.training.probing import make_probe
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.run import Run, write_json
-from ckd_plugins.training.slices import slices_of
+from ckd_plugins.training.slices import slices
 from ckd_plugins.training.soft_targets import integrates_once, soft_targets
 from ckd_plugins.training.student import check_candidates, choose_reader, make_student
 from ckd_plugins.training.subscribe import Subscription
@@ -138,10 +138,11 @@ def fit(
         with seconds("test"):
             test_result = trainer.evaluate(splits.test, load_best_model=saved, show_progress=False)
         ranks["test"] = trainer.ckd_ranks
-    told = slices_of(ranks["test"], splits, host, material, test_result)
-    kept = {split: found for split, found in ranks.items() if found is not None and config.per_user}
-    for split, found in kept.items():
-        write_per_user(run.directory / file_name(split), per_user(found, splits, host, material))
+    found = {split: per_user(one, splits, host, material) for split, one in ranks.items() if one is not None}
+    told = slices(found["test"], test_result, material.domains) if "test" in found else {}
+    kept = found if config.per_user else {}
+    for split, one in kept.items():
+        write_per_user(run.directory / file_name(split), one)
     seconds["epoch"] = sum(watcher.seconds) / max(1, len(watcher.seconds))
     result = {
         "best_valid_score": float(best_score),
