@@ -107,6 +107,8 @@ def merge_domains(
             _write_side(sources, partial / f"{folder.name}.item", "item", fields.item, users)
             if any("user" in source.columns for source in sources):
                 _write_side(sources, partial / f"{folder.name}.user", "user", fields.user, users)
+    except UnicodeDecodeError as error:
+        raise DataError(f"a file of the domains is not UTF-8 text ({error}); convert it") from error
     except OSError as error:
         raise ConfigError(f"{str(folder)!r} cannot be written: {error.strerror or error}; name another") from error
     return Merged(folder, {source.name: source.counts for source in sources}, len(shared), left_out)

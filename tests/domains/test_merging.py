@@ -124,12 +124,14 @@ def test_bad_files_leave_nothing(two, tmp_path, rows, header, message):
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_header_that_is_no_text_is_one_line(two, tmp_path):
+@pytest.mark.parametrize("text", ["user_id:token\titem_id:token\tgröße:float\n", f"{INTER}\nann\tgröße\t1\n"])
+def test_a_file_that_is_no_text_is_one_line(two, tmp_path, text):
     """It was a traceback."""
     bad = write(tmp_path, "bad")
-    (bad / "bad.inter").write_bytes("user_id:token\titem_id:token\tgröße:float\n".encode("latin-1"))
-    with pytest.raises(DataError, match="is not UTF-8 text; convert it"):
+    (bad / "bad.inter").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"is not UTF-8 text.*; convert it"):
         merge_domains([two[0], bad], tmp_path / "both")
+    assert not (tmp_path / "both").exists()
 
 
 def test_folders_that_do_not_do(two, tmp_path):
