@@ -36,7 +36,7 @@ class Family:
 FAMILIES = {
     "SASRec": Family(
         {**SETTINGS, **COMMON},
-        {"learning_rate": (5e-4, 1e-3, 2e-3), "hidden_dropout_prob": (0.3, 0.5)},
+        {"learning_rate": (1e-3, 2e-3), "hidden_dropout_prob": (0.3, 0.5)},
         4.0,
     ),
     "LightGCN": Family(
