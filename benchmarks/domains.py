@@ -1,10 +1,11 @@
 """One student for several domains against one a domain, with and without teachers: writes the table in docs/results.md.
 
     python benchmarks/domains.py --dataset ../shared/data/office --dataset ../shared/data/scientific \
-        --write docs/results.md
+        --pretrained vqrec-toys-games --write docs/results.md
 
 Each domain has a teacher of its own, fine-tuned on its training interactions and asked about nothing else, in all runs
-the same ones. Held-out items are ranked among those of their domain. Finished runs below ``--runs`` are not repeated;
+the same ones; with ``--pretrained``, a folder of ``ckd teacher pretrain``, there are rows with teachers that begin from
+it, too. Held-out items are ranked among those of their domain. Finished runs below ``--runs`` are not repeated;
 early stopping goes by validation, and the table alone reads the test split.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +24,59 @@ from pages import write_table
 
 FASTER: dict[str, Any] = {"learning_rate": 2e-3, "stopping_step": 3}
 """Twice SASRec's rate, so that a run on two domains takes minutes; the same for all rows."""
+
 ROWS = {
-    "each, plain": ("each", False),
-    "one, plain": ("one", False),
-    "each, distilled": ("each", True),
-    "one, distilled": ("one", True),
+    "each, plain": ("each", "none"),
+    "one, plain": ("one", "none"),
+    "each, distilled": ("each", "fine-tuned"),
+    "one, distilled": ("one", "fine-tuned"),
+    "each, distilled, pre-trained": ("each", "pre-trained"),
+    "one, distilled, pre-trained": ("one", "pre-trained"),
 }
-"""Title -> students, whether with teachers."""
+"""Title -> students, teachers."""
 Slices = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Teaching:
+    """Who teaches, and how heavily."""
+
+    name: str
+    weight: float
+    pretrained: Path | None
+    """A folder of ``ckd teacher pretrain``."""
+
+    @property
+    def rows(self) -> list[str]:
+        """Titles of the rows that there are."""
+        return [title for title, (_, kind) in ROWS.items() if kind != "pre-trained" or self.pretrained is not None]
+
+    def teachers(self, kind: str) -> list[Any] | None:
+        """What ``distill`` takes."""
+        if kind == "none":
+            return None
+        if kind == "fine-tuned":
+            return [self.name]
+        # Teachers whose encoder stays frozen are worse by validation on both targets (docs/results.md).
+        return [{"name": self.name, "from": str(self.pretrained), "freeze_encoder": False}]
+
+
 def result_of(
-    title: str, datasets: Sequence[Path], model: str, teacher: str, weight: float, seed: int, runs: Path
+    title: str, datasets: Sequence[Path], model: str, teaching: Teaching, seed: int, runs: Path
 ) -> dict[str, Any]:
     """A row's result with a seed, made first where it is missing."""
     from ckd_plugins import distill
     from ckd_plugins.training.progress import Console
 
-    students, taught = ROWS[title]
-    name = "-".join([model, title.replace(", ", "-"), *([f"{teacher}-{weight:g}"] if taught else []), str(seed)])
+    students, kind = ROWS[title]
+    taught = [] if kind == "none" else [f"{teaching.name}-{teaching.weight:g}"]
+    name = "-".join([model, title.replace(", ", "-"), *taught, str(seed)])
     folder = runs / "+".join(one.name for one in datasets) / name
     found = sorted(folder.glob("*/result.json"))
     if found:
         return dict(json.loads(found[-1].read_text()))
-    section = {"run_dir": str(folder), "weight": weight, "domains": {"students": students, "teachers": "each"}}
-    teachers = [teacher] if taught else None
+    section = {"run_dir": str(folder), "weight": teaching.weight, "domains": {"students": students, "teachers": "each"}}
+    teachers = teaching.teachers(kind)
     settings = {**SETTINGS, **FASTER, "seed": seed, "ckd": section}
     return distill(model, [*datasets], None, settings, teachers=teachers, reporter=Console(False))
 
@@ -69,7 +99,8 @@ def table(results: Mapping[str, Sequence[dict[str, Any]]], metric: str) -> Itera
     for title, found in results.items():
         for label, teacher in found[0]["ckd"]["teachers"].items():
             if ROWS[title][0] == "one":
-                shown[f"teacher {label}, one a domain"] = [parts(teacher["slices"], metric)]
+                begun = ", pre-trained" if ROWS[title][1] == "pre-trained" else ""
+                shown[f"teacher {label}, one a domain{begun}"] = [parts(teacher["slices"], metric)]
     heads = list(dict.fromkeys(name for rows in shown.values() for name in rows[0]))
     yield f"| {metric} | seeds | " + " | ".join(heads) + " |"
     yield "|---" * (len(heads) + 2) + "|"
@@ -82,22 +113,25 @@ def table(results: Mapping[str, Sequence[dict[str, Any]]], metric: str) -> Itera
 @click.option("--dataset", "datasets", multiple=True, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--model", default="SASRec", show_default=True)
 @click.option("--teacher", default="vqrec", show_default=True)
+@click.option(
+    "--pretrained", type=click.Path(exists=True, path_type=Path), help="Folder of the teacher after pre-training."
+)
 @click.option("--weight", default=1.0, show_default=True, help="Of the distillation loss.")
 @click.option("--seeds", default="2020", show_default=True, help="By commas.")
 @click.option("--runs", default=Path("ckd_runs/domains"), show_default=True, type=click.Path(path_type=Path))
 @click.option("--write", "page", type=click.Path(path_type=Path), help="Page whose table is replaced.")
 def main(
-    datasets: tuple[Path, ...], model: str, teacher: str, weight: float, seeds: str, runs: Path, page: Path | None
-) -> None:
+    datasets: tuple[Path, ...], model: str, teacher: str, pretrained: Path | None, weight: float, seeds: str,
+    runs: Path, page: Path | None,
+) -> None:  # fmt: skip
     """Run what is missing and print the tables."""
     folders = [dataset.resolve() for dataset in datasets]
     if len(folders) < 2:
         raise click.UsageError("name two domains or more, each with --dataset")
+    teaching = Teaching(teacher, weight, pretrained and pretrained.resolve())
     results = {
-        title: [
-            result_of(title, folders, model, teacher, weight, int(seed), runs.resolve()) for seed in seeds.split(",")
-        ]
-        for title in ROWS
+        title: [result_of(title, folders, model, teaching, int(seed), runs.resolve()) for seed in seeds.split(",")]
+        for title in teaching.rows
     }
     name = "+".join(folder.name for folder in folders)
     for metric in ("ndcg@10", "recall@10"):
