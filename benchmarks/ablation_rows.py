@@ -35,7 +35,7 @@ class Family:
 
 FAMILIES = {
     "SASRec": Family(
-        # RecBole's own rate and dropout by name: where tuning chooses them, the plain and the tuned rows are the same runs.
+        # RecBole's own rate and dropout by name: where tuning chooses them, plain and tuned are the same runs.
         {**SETTINGS, **COMMON, "learning_rate": 1e-3, "hidden_dropout_prob": 0.5},
         {"learning_rate": (1e-3, 2e-3), "hidden_dropout_prob": (0.3, 0.5)},
         4.0,
