@@ -57,7 +57,7 @@ class Teaching:
             return None
         if kind == "fine-tuned":
             return [self.name]
-        # Teachers whose encoder stays frozen are worse by validation on both targets (docs/results.md).
+        # UniSRec whose encoder stays frozen is worse by validation on both targets (docs/results.md).
         return [{"name": self.name, "from": str(self.pretrained), "freeze_encoder": False}]
 
 
@@ -70,6 +70,8 @@ def result_of(
 
     students, kind = ROWS[title]
     taught = [] if kind == "none" else [f"{teaching.name}-{teaching.weight:g}"]
+    if kind == "pre-trained" and teaching.pretrained is not None:
+        taught.append(teaching.pretrained.name)  # another folder is another run
     name = "-".join([model, title.replace(", ", "-"), *taught, str(seed)])
     folder = runs / "+".join(one.name for one in datasets) / name
     found = sorted(folder.glob("*/result.json"))
@@ -97,9 +99,10 @@ def table(results: Mapping[str, Sequence[dict[str, Any]]], metric: str) -> Itera
         title: [parts(result["ckd"]["slices"], metric) for result in found] for title, found in results.items()
     }
     for title, found in results.items():
-        for label, teacher in found[0]["ckd"]["teachers"].items():
-            if ROWS[title][0] == "one":
-                begun = ", pre-trained" if ROWS[title][1] == "pre-trained" else ""
+        students, kind = ROWS[title]
+        if students == "one":
+            begun = ", pre-trained" if kind == "pre-trained" else ""
+            for label, teacher in found[0]["ckd"]["teachers"].items():
                 shown[f"teacher {label}, one a domain{begun}"] = [parts(teacher["slices"], metric)]
     heads = list(dict.fromkeys(name for rows in shown.values() for name in rows[0]))
     yield f"| {metric} | seeds | " + " | ".join(heads) + " |"
