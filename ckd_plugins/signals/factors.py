@@ -9,6 +9,7 @@ from ckd_plugins.errors import SignalError
 from ckd_plugins.signals.base import LOG_ZERO, VectorSignal
 from ckd_plugins.signals.best import Best, BoundBest, Listed
 from ckd_plugins.signals.bound import BoundSignal, finite, identity_items, identity_rows
+from ckd_plugins.signals.products import shared_products
 
 __all__ = ["FactorSignal"]
 
@@ -190,6 +191,8 @@ class FactorSignal(BoundSignal, VectorSignal):
         return vectors
 
     def _scores_per_row(self, vectors: Tensor, candidates: Tensor) -> Tensor:
+        if (shared := shared_products(vectors, self._table, candidates)) is not None:
+            return shared
         (b, c), (n, d) = candidates.shape, self._table.shape
         whole = n <= _GATHER_COST * c
         block = _BLOCK_BYTES.get(vectors.device.type, _BLOCK_BYTES_ELSEWHERE)

@@ -10,9 +10,8 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-__all__ = ["Catalogue", "Link", "Reader", "dot", "gather", "invert", "per_row", "select", "size"]
+__all__ = ["Catalogue", "Link", "Reader", "gather", "invert", "per_row", "select", "size"]
 
 Link = Literal["identity", "sigmoid", "log"]
 """How the model's own predictions follow from raw scores: as they are, as probabilities of a click, or as a
@@ -93,12 +92,6 @@ class Reader(ABC):
 def gather(full: Tensor, candidates: Tensor) -> Tensor:
     """Pick candidates ``[C]`` or ``[P, C]`` from scores ``[P, n_items]``."""
     return full[:, candidates] if candidates.dim() == 1 else full.gather(1, candidates)
-
-
-def dot(vectors: Tensor, table: Tensor, candidates: Tensor) -> Tensor:
-    """Inner products ``[P, C]`` of ``vectors [P, d]`` with the candidates' rows of ``table [n, d]``."""
-    items = F.embedding(candidates, table)
-    return vectors @ items.T if candidates.dim() == 1 else torch.einsum("pd,pcd->pc", vectors, items)
 
 
 def per_row(interaction: Any, column: str) -> Any:

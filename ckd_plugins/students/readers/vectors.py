@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ckd_plugins.students.readers.base import Reader, dot
+from ckd_plugins.signals.products import products
+from ckd_plugins.students.readers.base import Reader
 
 __all__ = ["VectorReader"]
 
@@ -40,4 +41,4 @@ class VectorReader(Reader):
         """Inner products ``[P, C]`` of the rows' and the candidates' vectors."""
         rows, items = self.vectors(interaction, positions)
         self.width = rows.shape[1]
-        return dot(rows, items, candidates)
+        return products(rows, items, candidates)
