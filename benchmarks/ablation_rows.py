@@ -91,27 +91,26 @@ PLAIN = {
 }
 
 
-def _weighed(base: Settings, changes: dict[str, Row]) -> dict[str, Row]:
-    """A distilled student and what is one change away from it.
+def _distilled(weights: tuple[float, ...], base: Settings, changes: dict[str, Row]) -> dict[str, Row]:
+    """A distilled student, of the first weight, and what is one change away from it.
 
     The weight is named, so that a run is the same one whatever the package's default is.
     """
-    base = {"weight": 4.0, **base}
-    distilled = Row("distilled", base, reference="tuned")
+    base = {**base, "weight": weights[0]}
     return {
         **PLAIN,
-        "distilled": distilled,
-        "weight-1": Row("weight 1", {**base, "weight": 1.0}),
+        "distilled": Row(f"distilled, weight {weights[0]:g}", base, reference="tuned"),
+        **{f"weight-{other:g}": Row(f"weight {other:g}", {**base, "weight": other}) for other in weights[1:]},
         **{name: replace(row, ckd={**base, **row.ckd}) for name, row in changes.items()},
     }
 
 
 BATCH: Settings = {"targets": "batch"}
 ROWS: dict[str, dict[str, Row]] = {
-    "SASRec": _weighed(
+    "SASRec": _distilled(
+        (4.0, 1.0, 9.0),
         {},
         {
-            "weight-9": Row("weight 9", {"weight": 9.0}),
             "no-confidence": Row("no confidence", {"integrator": "consistency"}),
             "no-consistency": Row("no consistency", {"integrator": "confidence"}),
             "uniform": Row("neither: uniform", {"integrator": "uniform"}),
@@ -129,8 +128,8 @@ ROWS: dict[str, dict[str, Row]] = {
         },
     ),
     # A batch has thousands of distinct targets, and teachers are asked in each: 200 of them take a third of the time.
-    "LightGCN": _weighed({"candidates": {"name": "in_batch", "limit": 200}}, {}),
+    "LightGCN": _distilled((0.1, 0.03, 0.3, 1.0), {"candidates": {"name": "in_batch", "limit": 200}}, {}),
     # A forward pass for each pair of a row and a candidate: 16 take as long as eight plain epochs.
-    "DeepFM": _weighed({"candidates": {"name": "in_batch", "limit": 16}}, {}),
+    "DeepFM": _distilled((0.1, 1.0), {"candidates": {"name": "in_batch", "limit": 16}}, {}),
 }
 """By family, in the order in which they are run and shown."""
