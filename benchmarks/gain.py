@@ -88,7 +88,7 @@ def main(dataset: Path, model: str, teachers: str, seeds: str, runs: Path, page:
         for taught in ([], names):
             result = find(finished(runs), model, dataset.name, seed, taught)
             if result is None:
-                settings = {**SETTINGS, "seed": seed, "ckd": {"run_dir": str(runs)}}
+                settings = {**SETTINGS, "seed": seed, "ckd": {"run_dir": str(runs), "weight": 1.0}}
                 result = distill(model, dataset, None, settings, teachers=taught, reporter=Console())
             pair.append(result)
         pairs.append((pair[0], pair[1]))

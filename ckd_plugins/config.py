@@ -193,9 +193,10 @@ class CkdConfig(Section):
     """How far the student is from the target."""
     targets: Targets = Targets()
     """When and over what the teachers are integrated."""
-    weight: NotNegative = 1.0
+    weight: NotNegative | None = None
     """Weight (lambda) of the distillation loss beside the student's own; 0 is bit for bit the plain run. A number, or
-    a schedule over epochs."""
+    a schedule over epochs. By default 4 where the student's own loss is a softmax over the catalogue, ``loss`` is
+    ``kl`` or ``cross_entropy`` and ``balance`` is ``fixed``; 1 elsewhere."""
     balance: Component = Component(name="fixed")
     """What the weight is a weight of: how the student's own loss and the distillation share a step."""
     temperature: Positive = 1.0

@@ -100,7 +100,7 @@ def test_defaults_are_the_documented_ones():
         "integrator": "confidence_consistency",
         "loss": "kl",
         "targets": {"when": "auto", "top": 100, "over": None},
-        "weight": 1.0,
+        "weight": None,
         "balance": "fixed",
         "temperature": 1.0,
         "teacher_temperature": 1.0,

@@ -21,6 +21,7 @@ from ckd_plugins.host.speed.optimizer import fuse_adam
 from ckd_plugins.host.stages import build_pretrained, stages_before
 from ckd_plugins.host.trainer import build_trainer, close_trainer, scalar_writer
 from ckd_plugins.registry import Registry
+from ckd_plugins.training.default_weight import weight_of
 from ckd_plugins.training.judging import judge_in_slices
 from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.material import Material, gather, ranked_within
@@ -84,6 +85,7 @@ def fit(
                 reader = choose_reader(student, splits, host, registry, subscription)
                 reader = with_vectors(reader, config, registry, partial(make_probe, student, splits, host))
                 run.reader = reader.name
+                config = config.model_copy(update={"weight": weight_of(config, reader)})
             with seconds("teachers"):
                 pretraining = read_pretraining(config, host, data_path) if config.teachers else []
                 refuse_leaks(splits, host, pretraining, config.teachers, registry, material.domains)

@@ -37,7 +37,7 @@ def integrates_once(config: CkdConfig, reader: Reader, registry: Registry) -> bo
         reader: how the student's scores are read.
         registry: where components are looked up.
     """
-    if not config.teachers or _is(config.weight, 0):
+    if not config.teachers or (config.weight is not None and _is(config.weight, 0)):
         return False
     if config.targets.when != "auto":
         return config.targets.when == "once"

@@ -23,6 +23,7 @@ from ckd_plugins.students.families import refusal
 from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.students.readers.vectors import VectorReader
 from ckd_plugins.students.rows import RowSource, UserRows
+from ckd_plugins.training.default_weight import weight_of
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.probing import make_probe
 from ckd_plugins.training.soft_targets import check_targets
@@ -64,7 +65,8 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
         return
     (config.candidates or IN_BATCH).build(registry, "candidates", seed=0)
     config.integrator.build(registry, "integrator").bind([component.label for component in config.teachers])
-    over_epochs(config.weight, registry)
+    if config.weight is not None:
+        over_epochs(config.weight, registry)
     temperature = over_epochs(config.temperature, registry)
     loss = config.loss.build(registry, "loss", tau=temperature(0))
     if isinstance(config.temperature, Scheduled):
@@ -139,7 +141,7 @@ def make_student(
         subscription: the student's record.
         soft: what the teachers hold of every row, where they were integrated before.
     """
-    weight, temperature = (over_epochs(setting, registry) for setting in (config.weight, config.temperature))
+    weight, temperature = (over_epochs(s, registry) for s in (weight_of(config, reader), config.temperature))
     loss = config.loss.build(registry, "loss", tau=temperature(0))
     objective: Objective | SoftObjective
     if soft is not None:
