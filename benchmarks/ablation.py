@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 from ablation_rows import ROWS
-from ablation_runs import Places, Work, claim, make_teachers, minutes, teachers_of, tuning, work_of, write_tuned
+from ablation_runs import Places, Work, claim, make_teachers, minutes, teachers_of, tuned, tuning, work_of, write_tuned
 from ablation_tables import write_tables
 
 
@@ -36,9 +36,12 @@ def seeds_of(context: click.Context, parameter: click.Parameter, value: str) -> 
 
 def plan(
     data: Path, datasets: Sequence[str], families: Sequence[str], rows: Sequence[str], seeds: Sequence[int],
-    named: str, places: Places,
+    named: str, places: Places, *, untuned: bool = True,
 ) -> list[Work]:  # fmt: skip
-    """All runs of the table, seed by seed, so that whole rows come early; equal runs once."""
+    """All runs of the table, seed by seed, so that whole rows come early; equal runs once.
+
+    A row that needs what tuning chooses, before it has, is an error, or with ``untuned=False`` left out.
+    """
     unknown = [row for row in rows if not any(row in ROWS[family] for family in families)]
     if unknown:
         known = dict.fromkeys(row for family in families for row in ROWS[family])
@@ -48,8 +51,9 @@ def plan(
         for dataset in datasets:
             teachers = teachers_of(data / dataset, named, places.runs)
             for family in families:
-                for name in ROWS[family]:
-                    if not rows or name in rows:
+                ready = untuned or tuned(data / dataset, family, places) is not None
+                for name, row in ROWS[family].items():
+                    if (not rows or name in rows) and (ready or not row.tuned):
                         work = work_of(data / dataset, family, name, seed, teachers, places)
                         found.setdefault(work.name, work)
     return list(found.values())
@@ -127,7 +131,7 @@ def run(
         grids = [(data / dataset, family) for dataset in datasets for family in families]
         works = [work for dataset, family in grids for _, work in tuning(dataset, family, places)]
     else:
-        works = plan(data, datasets, families, rows, seeds, named, places)
+        works = plan(data, datasets, families, rows, seeds, named, places, untuned=not only_plan)
     missing = [work for work in works if work.result() is None]
     done = [work for work in works if work not in missing]
     click.echo(f"{len(done)} of {len(works)} runs are finished; the others take {minutes(missing, done):.0f} minutes")

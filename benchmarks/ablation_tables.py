@@ -101,7 +101,12 @@ def rows_table(by_name: Mapping[str, Cell]) -> Iterator[str]:
         if cell.reference in by_name and (result := compared(by_name[cell.reference], cell, CHOICE)) is not None
     }
     p = holm_of(found)
-    best = max(by_name.values(), key=lambda cell: cell.mean(CHOICE, "best_valid_result"))
+    # Means over other seeds are not comparable: only rows that have all of them are.
+    whole = max(len(cell.results) for cell in by_name.values())
+    best = max(
+        (cell for cell in by_name.values() if len(cell.results) == whole),
+        key=lambda cell: cell.mean(CHOICE, "best_valid_result"),
+    )
     yield f"| | seeds | valid {CHOICE} | {' | '.join(SHOWN)} | {CHOICE}, gain (95%) | p | over |"
     yield "|---" * (len(SHOWN) + 6) + "|"
     for name, cell in by_name.items():

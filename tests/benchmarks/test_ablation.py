@@ -92,6 +92,11 @@ def test_from_tuning_to_the_page(call: Call, tmp_path: Path) -> None:
     assert page.read_text() == text
     assert "4 of 4 runs are finished; the others take 0 minutes" in again.output
     assert not students(tmp_path)
+    page.write_text(text.replace("| plain | 1 |", "| lost |"))
+    # Of the families that are asked for one is not tuned yet: the tables of the other can be made.
+    planned = call(*rows, "--only-plan", "--write", str(page), family="SASRec,DeepFM")
+    assert planned.exit_code == 0, planned.output
+    assert page.read_text() == text
 
 
 @pytest.mark.parametrize("family", ["LightGCN", "DeepFM"])
@@ -241,6 +246,17 @@ def test_rows_are_compared_over_the_seeds_that_both_have(tmp_path: Path) -> None
     assert gains[2].startswith("| shop | SASRec, over plain | 2 | recall@10 |")
     assert gains[4].startswith("| shop | SASRec, over tuned | 1 | recall@10 |")
     assert "<.001" in gains[3]
+
+
+def test_the_best_row_is_one_that_has_all_seeds(tmp_path: Path) -> None:
+    """A row of one lucky seed shown as the choice above one of three seeds."""
+    lucky = cell(tmp_path, "lucky", None, {1: [1] * 200})
+    assert lucky.mean("ndcg@10") == 1
+    others = {
+        name: cell(tmp_path, name, None, {s: [rank] * 200 for s in (1, 2)}) for name, rank in (("a", 9), ("b", 5))
+    }
+    marked = [line.split(" | ")[0] for line in rows_table({"lucky": lucky, **others}) if "**" in line]
+    assert marked == ["| b"]
 
 
 def test_other_users_are_not_compared(tmp_path: Path) -> None:
