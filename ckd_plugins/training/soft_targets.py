@@ -20,6 +20,7 @@ from ckd_plugins.errors import ConfigError, SignalError
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.files import allocate, json_bytes, map_array, write_rows, write_whole
 from ckd_plugins.students.readers.base import Reader
+from ckd_plugins.training.default_weight import weight_of
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.teaching import Taught
@@ -37,7 +38,7 @@ def integrates_once(config: CkdConfig, reader: Reader, registry: Registry) -> bo
         reader: how the student's scores are read.
         registry: where components are looked up.
     """
-    if not config.teachers or (config.weight is not None and _is(config.weight, 0)):
+    if not config.teachers or _is(weight_of(config, reader), 0):
         return False
     if config.targets.when != "auto":
         return config.targets.when == "once"
