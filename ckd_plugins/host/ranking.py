@@ -8,11 +8,13 @@ users a batch, one for a catalogue of 4,096 items or more, so that most of the t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from ckd_plugins.host.speed.lists import ItemLists
 
 __all__ = ["full_sort_is_own", "pairs_within_memory", "rank_by_pairs", "rows_within_memory"]
 
@@ -46,14 +48,14 @@ def pairs_within_memory(rows: Any, items: Any, limit: int) -> int:
     return max(1, min(limit, _VALUES.get(device, _VALUES_ELSEWHERE) // width))
 
 
-def rank_by_pairs(predict: Callable[[Any], Tensor], rows: Any, items: Any, pairs: int) -> Tensor:
+def rank_by_pairs(model: Any, rows: Any, items: Any, pairs: int) -> Tensor:
     """Score every item for every row.
 
     The pairs are numbered row by row and cut into chunks of one size, which take several rows where the catalogue is
     small and a part of the catalogue where it is large. Only a chunk's columns ever exist.
 
     Args:
-        predict: from an ``Interaction`` of at most ``pairs`` pairs to their scores.
+        model: its ``predict`` makes scores of an ``Interaction`` of pairs.
         rows: ``Interaction`` of ``R`` rows: users, their features and histories.
         items: ``Interaction`` of ``I`` items with their features; its columns replace those of ``rows``.
         pairs: most pairs in one call.
@@ -63,13 +65,16 @@ def rank_by_pairs(predict: Callable[[Any], Tensor], rows: Any, items: Any, pairs
     """
     total = len(rows) * len(items)
     scores: Tensor | None = None
+    lists = ItemLists(model, items)
     for start in range(0, total, pairs):
         pair = torch.arange(start, min(start + pairs, total), device=next(iter(items.interaction.values())).device)
         row = torch.div(pair, len(items), rounding_mode="floor")
         item = pair - row * len(items)
         columns = {k: v.index_select(0, row) for k, v in rows.interaction.items() if k not in items}
         columns.update({k: v.index_select(0, item) for k, v in items.interaction.items()})
-        found = predict(type(rows)(columns)).reshape(-1)  # a single pair comes back without a dimension
+        batch = type(rows)(columns)
+        with lists.of(batch, item):
+            found = model.predict(batch).reshape(-1)  # a single pair comes back without a dimension
         if scores is None:
             scores = found.new_empty(total)
         scores[start : start + len(found)] = found

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -115,6 +116,7 @@ def test_scores_keep_the_precision_of_the_predictions() -> None:
         Interaction({"u": torch.tensor([1, 2]), "i": torch.tensor([9, 9])}),
         Interaction({"i": torch.arange(3)}),
     )
-    scores = rank_by_pairs(lambda batch: (10 * batch["u"] + batch["i"]).half().squeeze(), rows, items, 5)
+    model = SimpleNamespace(predict=lambda batch: (10 * batch["u"] + batch["i"]).half().squeeze())
+    scores = rank_by_pairs(model, rows, items, 5)
     assert scores.dtype == torch.float16
     assert scores.tolist() == [[10, 11, 12], [20, 21, 22]]

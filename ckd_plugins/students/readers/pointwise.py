@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ckd_plugins.errors import StudentError
+from ckd_plugins.host.speed.lists import ItemLists
 from ckd_plugins.host.state import forked_rng, frozen_statistics, without_caches
 from ckd_plugins.students.readers.base import Catalogue, Link, Reader, invert, select, size
 from ckd_plugins.students.readers.forward import recorded
@@ -54,8 +56,8 @@ class ExpandedRows(Reader):
         """One call of ``predict`` on ``P * C`` rows."""
         model, rows = self.model, size(positions)
         batch = expand(select(interaction, positions), candidates, rows, self.catalogue)
-        extra = without_caches(model), forked_rng(model), frozen_statistics(model)
-        with extra[0], extra[1], extra[2], recorded(model) as calls:
+        extra = without_caches(model), forked_rng(model), frozen_statistics(model), self._lists(batch)
+        with extra[0], extra[1], extra[2], extra[3], recorded(model) as calls:
             predicted = model.predict(batch)
         if self.source == "predict":
             return invert(predicted, self.link).reshape(rows, -1)
@@ -64,6 +66,12 @@ class ExpandedRows(Reader):
         if not isinstance(logit, Tensor) or logit.numel() != len(batch):
             raise StudentError(f"{type(model).__name__}: forward does not return one logit a row")
         return invert(logit, self.link).reshape(rows, -1)
+
+    def _lists(self, batch: Any) -> AbstractContextManager[None]:
+        """The candidates' lists are embedded once each: most candidates are many rows'."""
+        items, index = batch[self.catalogue.item_field].unique(return_inverse=True)
+        features = {name: column.to(items.device)[items] for name, column in self.catalogue.features.items()}
+        return ItemLists(self.model, type(batch)(features)).of(batch, index)
 
 
 def expand(batch: Any, candidates: Tensor, rows: int, catalogue: Catalogue) -> Any:
