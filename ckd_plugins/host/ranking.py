@@ -8,13 +8,15 @@ users a batch, one for a catalogue of 4,096 items or more, so that most of the t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ckd_plugins.host.speed.lists import ItemLists
+from ckd_plugins.host.speed.sides import Sides
 
 __all__ = ["full_sort_is_own", "pairs_within_memory", "rank_by_pairs", "rows_within_memory"]
 
@@ -24,6 +26,8 @@ _VALUES = {"cpu": 1 << 17}
 """Most values that a chunk's columns hold. A model makes some hundred numbers of each: DIN embeds every item of every
 history for every pair. On a processor larger chunks are slower, too: they leave its caches."""
 _VALUES_ELSEWHERE = 1 << 23
+_TRIED = 64
+"""Pairs, from all over the ranking, on which a faster way must agree with the model's own."""
 
 
 def full_sort_is_own(model: Any) -> bool:
@@ -65,21 +69,40 @@ def rank_by_pairs(model: Any, rows: Any, items: Any, pairs: int) -> Tensor:
     """
     total = len(rows) * len(items)
     scores: Tensor | None = None
-    lists = ItemLists(model, items)
+    device = next(iter(items.interaction.values())).device
+    shared = _shared(model, rows, items, pairs)
     for start in range(0, total, pairs):
-        pair = torch.arange(start, min(start + pairs, total), device=next(iter(items.interaction.values())).device)
-        row = torch.div(pair, len(items), rounding_mode="floor")
-        item = pair - row * len(items)
-        columns = {k: v.index_select(0, row) for k, v in rows.interaction.items() if k not in items}
-        columns.update({k: v.index_select(0, item) for k, v in items.interaction.items()})
-        batch = type(rows)(columns)
-        with lists.of(batch, item):
+        batch, row, item = _paired(rows, items, torch.arange(start, min(start + pairs, total), device=device))
+        with shared(batch, row, item):
             found = model.predict(batch).reshape(-1)  # a single pair comes back without a dimension
         if scores is None:
             scores = found.new_empty(total)
         scores[start : start + len(found)] = found
     assert scores is not None, "a loader gives no empty batches"
     return scores.view(len(rows), len(items))
+
+
+def _paired(rows: Any, items: Any, pair: Tensor) -> tuple[Any, Tensor, Tensor]:
+    """Some of the pairs, numbered row by row, as an ``Interaction``, with the places of their rows and items."""
+    row = torch.div(pair, len(items), rounding_mode="floor")
+    item = pair - row * len(items)
+    columns = {k: v.index_select(0, row) for k, v in rows.interaction.items() if k not in items}
+    columns.update({k: v.index_select(0, item) for k, v in items.interaction.items()})
+    return type(rows)(columns), row, item
+
+
+def _shared(model: Any, rows: Any, items: Any, pairs: int) -> Callable[..., AbstractContextManager[None]]:
+    """How a model shares among pairs what it makes of a row or an item, as far as it gives the same scores."""
+    sides = Sides(model, rows, items, pairs)
+    if sides.found:
+        last = len(rows) * len(items) - 1
+        batch, row, item = _paired(rows, items, torch.linspace(0, last, min(last + 1, _TRIED)).long().to(model.device))
+        stock = model.predict(batch)
+        with contextlib.suppress(Exception), sides.of(row, item):  # a stranger's model may do anything with its fields
+            if torch.allclose(model.predict(batch), stock, rtol=1e-4, atol=1e-6):
+                return lambda batch, row, item: sides.of(row, item)
+    lists = ItemLists(model, items, pairs)
+    return lambda batch, row, item: lists.of(batch, item)
 
 
 @contextlib.contextmanager

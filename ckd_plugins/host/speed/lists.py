@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ckd_plugins.host.compat import prepare
@@ -33,15 +34,17 @@ class ItemLists:
     Args:
         model: a RecBole model; where none of its modules embeds lists as RecBole does, nothing changes.
         items: ``Interaction`` of ``I`` items with their features.
+        at_once: most items that are embedded at a time; by default all.
     """
 
-    def __init__(self, model: Any, items: Any) -> None:
+    def __init__(self, model: Any, items: Any, at_once: int | None = None) -> None:
         self._methods: list[_Method] = []
         for module in model.modules() if isinstance(model, nn.Module) else ():
             for name, fields in _METHODS.items():
                 names = getattr(module, fields, ())
                 if names and _is_stock(module, name) and all(field in items for field in names):
-                    self._methods.append(_Method(module, name, [items[field] for field in names], names))
+                    columns = [items[field].split(at_once or len(items)) for field in names]
+                    self._methods.append(_Method(module, name, list(zip(*columns, strict=True)), names))
 
     @contextmanager
     def of(self, batch: Any, index: Tensor) -> Iterator[None]:
@@ -60,10 +63,10 @@ class ItemLists:
 class _Method:
     """A module's method that embeds lists, and what it makes of the items'."""
 
-    def __init__(self, module: Any, name: str, columns: list[Tensor], fields: list[str]) -> None:
+    def __init__(self, module: Any, name: str, parts: list[tuple[Tensor, ...]], fields: list[str]) -> None:
         self.module, self.name = module, name
         self._stock = getattr(module, name)
-        self._columns, self._fields = columns, fields
+        self._parts, self._fields = parts, fields
         self._table: Tensor | None = None
 
     def looked_up(self, batch: Any, index: Tensor) -> Callable[..., Tensor]:
@@ -75,7 +78,7 @@ class _Method:
                 stock: Tensor = self._stock(fields, *arguments, **options)
                 return stock
             if self._table is None:
-                self._table = self._stock(self._columns)
+                self._table = torch.cat([self._stock(columns) for columns in self._parts])
             return self._table.index_select(0, index)
 
         return embed

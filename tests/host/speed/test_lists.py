@@ -83,13 +83,14 @@ def test_a_list_is_embedded_once_an_item(pairs: Callable[..., Any]) -> None:
     assert seen == [4, 4, 6, 6], "after the block RecBole's own must run"
 
 
-def test_a_ranking_embeds_the_catalogue_once(pairs: Callable[..., Any]) -> None:
-    """A part of the catalogue embedded with each chunk of pairs is what it was before."""
-    model, items, batch = pairs()
+@pytest.mark.parametrize(("chunk", "parts"), [(50, [21]), (8, [8, 8, 5])])
+def test_a_ranking_embeds_the_catalogue_once(pairs: Callable[..., Any], chunk: int, parts: list[int]) -> None:
+    """A part of the catalogue embedded with each chunk of pairs is what it was before; all of it may not fit memory."""
+    model, items, batch = pairs("DSSM")
     seen = rows_embedded(model)
     with torch.no_grad():
-        rank_by_pairs(model, batch, items, 5)
-    assert seen == [21, 21]
+        rank_by_pairs(model, batch, items, chunk)
+    assert seen == parts
 
 
 def test_lists_of_other_rows_are_embedded(pairs: Callable[..., Any]) -> None:
