@@ -40,11 +40,12 @@ class Sides:
         at_once: most rows or items that are embedded at a time: lists of words take memory.
 
     Attributes:
-        found: whether the model embeds fields as RecBole does; nothing changes for it otherwise.
+        found: whether the model embeds fields as RecBole does; it has no sides otherwise.
+        used: whether it asked for its embedded fields in a block of :meth:`of`; some have another way beside it.
     """
 
     def __init__(self, model: Any, rows: Any, items: Any, at_once: int) -> None:
-        self._model = model
+        self._model, self.used = model, False
         self.found = _embeds_as_recbole(model)
         if not self.found:
             return
@@ -70,11 +71,14 @@ class Sides:
             item: ``LongTensor [N]``, places among the items.
         """
         with ExitStack() as stack:
-            pairs = _Pairs(self._fields, row, item)
-            stack.enter_context(override(self._model, "concat_embed_input_fields", lambda _: pairs))
+            stack.enter_context(override(self._model, "concat_embed_input_fields", lambda _: self._pairs(row, item)))
             for linear, sides in zip(self._linear, self._linear_sides, strict=True):
                 stack.enter_context(override(linear, "forward", lambda _, sides=sides: _added(sides, row, item)))
             yield
+
+    def _pairs(self, row: Tensor, item: Tensor) -> _Pairs:
+        self.used = True
+        return _Pairs(self._fields, row, item)
 
 
 def _embeds_as_recbole(model: Any) -> bool:
