@@ -71,6 +71,7 @@ CASES = {
     "deepfm-ml-100k": Case("DeepFM, ml-100k", "DeepFM", "ml-100k", 0.60, DEEPFM),
     "bpr-ml-100k": Case("BPR, ml-100k", "BPR", "ml-100k", 0.35),
     "rank-games": Case("full ranking, LightGCN, games", "LightGCN", "games", 0.10, do="evaluate"),
+    "rank-pairs": Case("full ranking, DeepFM, ml-100k", "DeepFM", "ml-100k", 0.50, DEEPFM, do="evaluate"),
     "rank-sequential": Case("full ranking, SASRec, games", "SASRec", "games", 1.0, SASREC, do="evaluate", batches=3),
     "data-games": Case("data and split, SASRec, games", "SASRec", "games", 0.20, SASREC, do="data"),
     "memory-games": Case("SASRec, games", "SASRec", "games", 0.50, SASREC, do="memory", batches=8),

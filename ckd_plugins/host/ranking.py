@@ -52,7 +52,7 @@ def pairs_within_memory(rows: Any, items: Any, limit: int) -> int:
     return max(1, min(limit, _VALUES.get(device, _VALUES_ELSEWHERE) // width))
 
 
-def rank_by_pairs(model: Any, rows: Any, items: Any, pairs: int) -> Tensor:
+def rank_by_pairs(model: Any, rows: Any, items: Any, pairs: int, *, share: bool = True) -> Tensor:
     """Score every item for every row.
 
     The pairs are numbered row by row and cut into chunks of one size, which take several rows where the catalogue is
@@ -63,6 +63,7 @@ def rank_by_pairs(model: Any, rows: Any, items: Any, pairs: int) -> Tensor:
         rows: ``Interaction`` of ``R`` rows: users, their features and histories.
         items: ``Interaction`` of ``I`` items with their features; its columns replace those of ``rows``.
         pairs: most pairs in one call.
+        share: whether what a model makes of a row or an item alone is made once of each, where it allows that.
 
     Returns:
         ``[R, I]`` scores on the device of the predictions, in their precision.
@@ -70,7 +71,7 @@ def rank_by_pairs(model: Any, rows: Any, items: Any, pairs: int) -> Tensor:
     total = len(rows) * len(items)
     scores: Tensor | None = None
     device = next(iter(items.interaction.values())).device
-    shared = _shared(model, rows, items, pairs)
+    shared = _shared(model, rows, items, pairs) if share else lambda *_: contextlib.nullcontext()
     for start in range(0, total, pairs):
         batch, row, item = _paired(rows, items, torch.arange(start, min(start + pairs, total), device=device))
         with shared(batch, row, item):

@@ -132,7 +132,7 @@ class _Watched:
         interaction, history, positive_u, positive_i = batched_data
         rows = interaction.to(self.device)
         pairs = pairs_within_memory(rows, self.item_tensor, self.test_batch_size)
-        scores = rank_by_pairs(self.model, rows, self.item_tensor, pairs)
+        scores = rank_by_pairs(self.model, rows, self.item_tensor, pairs, share=self.ckd_quick)
         scores[:, 0] = -torch.inf
         if history is not None:
             scores[history] = -torch.inf
