@@ -65,7 +65,7 @@ FAMILIES = {
             "eval_step": 5,
             "stopping_step": 2,
         },
-        {"learning_rate": (1e-3, 3e-3), "dropout_prob": (0.2, 0.5)},
+        {"learning_rate": (1e-3, 3e-3, 1e-2), "dropout_prob": (0.2, 0.5)},
         8.0,
     ),
 }
