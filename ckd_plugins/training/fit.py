@@ -115,6 +115,7 @@ def fit(
         )
         stack.callback(close_trainer, trainer)
         watcher.write = scalar_writer(trainer)
+        watcher.better = max if host["valid_metric_bigger"] else min
         if objective is not None:
             train_beside(trainer, objective.parameters())
         if config.speed.optimizer and fuse_adam(trainer.optimizer):

@@ -30,6 +30,9 @@ class Watcher:
         self._run, self._registry, self._handle = run, registry, handle
         self._sampler, self._objective, self._advance = sampler, objective, advance
         self._note = ""
+        self._best: float | None = None
+        self.better: Callable[[float, float], float] = max
+        """Of two validations' scores; ``min`` for a metric that is better when it is small."""
         self._epoch, self._batches, self._batch = 0, 1, 0
         self.seconds: list[float] = []
         """Training seconds of each epoch, validation not counted."""
@@ -75,7 +78,9 @@ class Watcher:
 
     def after_validation(self, epoch: int, score: float, result: dict[str, float]) -> None:
         """Log the validation."""
-        self._note = f"valid {score:.4f}"
+        self._best = score if self._best is None else self.better(self._best, score)
+        # The weights that are tested are the best ones': a last score alone would be read as theirs.
+        self._note = f"valid {score:.4f}" if self._best == score else f"valid {score:.4f}, best {self._best:.4f}"
         if self.history and self.history[-1]["epoch"] == epoch:
             self.history[-1]["valid_score"] = score
         self._run.log("validation", epoch=epoch, score=score, result=result)

@@ -137,6 +137,18 @@ def test_a_validation_belongs_to_its_epoch(made: Any, tmp_path: Path) -> None:
     assert [e["epoch"] for e in events if e["event"] == "validation"] == [1, 3]
 
 
+@pytest.mark.parametrize(("better", "best"), [(max, 0.5), (min, 0.2)])
+def test_the_best_validation_is_told_beside_the_last(made: Any, better: Any, best: float) -> None:
+    """The weights that are tested are the best ones'; the last line said the score of others."""
+    watcher, steps = made()
+    watcher.better = better
+    for epoch, score in enumerate((0.3, 0.5, 0.2, 0.4)):
+        watcher.before_epoch(epoch, range(1))
+        watcher.after_epoch(epoch, 0.1, 1.0)
+        watcher.after_validation(epoch, score, {"ndcg@10": score})
+    assert steps.seen[-1] == (4, f"valid 0.4000, best {best:.4f}")
+
+
 class Observer:
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
