@@ -130,6 +130,6 @@ ROWS: dict[str, dict[str, Row]] = {
     # A batch has thousands of distinct targets, and teachers are asked in each: 200 of them take a third of the time.
     "LightGCN": _distilled((0.3, 0.1, 1.0, 3.0), {"candidates": {"name": "in_batch", "limit": 200}}, {}),
     # A forward pass for each pair of a row and a candidate: 16 take as long as eight plain epochs.
-    "DeepFM": _distilled((0.1, 1.0), {"candidates": {"name": "in_batch", "limit": 16}}, {}),
+    "DeepFM": _distilled((1.0, 0.1, 3.0), {"candidates": {"name": "in_batch", "limit": 16}}, {}),
 }
 """By family, in the order in which they are run and shown."""
