@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from ckd_plugins.host.speed.stand_in import StandIn
+
 __all__ = ["mean_by_sum", "means_taken", "stock_mean"]
 
 
@@ -63,7 +65,7 @@ def _tables(layers: Any) -> bool:
     return isinstance(layers, list) and all(type(one) is Tensor and one.dim() == 2 for one in layers)
 
 
-class _Stack:
+class _Stack(StandIn):
     """What stands for ``torch.stack(layers, dim=1)``: the stack itself for all but a mean over the layers."""
 
     def __init__(self, layers: list[Tensor]) -> None:
@@ -82,21 +84,7 @@ class _Stack:
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        asked = {"keepdim": False, **kwargs} == {"keepdim": False, "dim": 1}
+        asked = {"keepdim": False, **(kwargs or {})} == {"keepdim": False, "dim": 1}
         if func is torch.mean and len(args) == 1 and isinstance(args[0], cls) and asked:
             return args[0].averaged()
-        return func(*map(_whole, args), **{name: _whole(value) for name, value in kwargs.items()})
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.whole(), name)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.whole()[index]
-
-
-def _whole(value: Any) -> Any:
-    """An argument with stacks in the place of what stands for them, in lists too (``torch.cat``)."""
-    if isinstance(value, _Stack):
-        return value.whole()
-    return type(value)(map(_whole, value)) if type(value) in (list, tuple) else value
+        return super().__torch_function__(func, types, args, kwargs)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ckd_plugins.host.compat import prepare
+from ckd_plugins.host.speed.stand_in import StandIn
 from ckd_plugins.host.state import override
 
 prepare()
@@ -133,7 +134,7 @@ class _Fields:
         return found
 
 
-class _Pairs:
+class _Pairs(StandIn):
     """What stands for ``[N, fields, d]`` or ``[N, fields * d]``, until somebody needs more of it than its sides."""
 
     def __init__(self, fields: _Fields, row: Tensor, item: Tensor, flat: bool = False) -> None:
@@ -162,26 +163,13 @@ class _Pairs:
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        named = kwargs or {}
         first = args[0] if args else None
         if isinstance(first, cls):
-            if func is F.dropout and not kwargs.get("training", True):
+            if func is F.dropout and not named.get("training", True):
                 return first
-            if func is torch.sum and not first._flat and len(args) == 1 and kwargs == {"dim": 1}:
+            if func is torch.sum and not first._flat and len(args) == 1 and named == {"dim": 1}:
                 return _added(first._fields.summed(), first._row, first._item)
             if func is F.linear and first._flat and len(args) == 3:
                 return _added(first._fields.linear(args[1], args[2]), first._row, first._item)
-        return func(*map(_whole, args), **{name: _whole(value) for name, value in kwargs.items()})
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.whole(), name)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.whole()[index]
-
-
-def _whole(value: Any) -> Any:
-    """An argument with tensors in the place of what stands for them, in lists too (``torch.cat``)."""
-    if isinstance(value, _Pairs):
-        return value.whole()
-    return type(value)(map(_whole, value)) if type(value) in (list, tuple) else value
+        return super().__torch_function__(func, types, args, kwargs)
