@@ -26,6 +26,9 @@ _VALUES = {"cpu": 1 << 17}
 """Most values that a chunk's columns hold. A model makes some hundred numbers of each: DIN embeds every item of every
 history for every pair. On a processor larger chunks are slower, too: they leave its caches."""
 _VALUES_ELSEWHERE = 1 << 23
+_ROWS = 4
+"""Fewer rows than this share nothing: tables of the whole catalogue are made for them, and a catalogue of which so few
+rows fit a batch is large."""
 _TRIED = 64
 """Pairs, from all over the ranking, on which a faster way must agree with the model's own."""
 
@@ -71,7 +74,7 @@ def rank_by_pairs(model: Any, rows: Any, items: Any, pairs: int, *, share: bool 
     total = len(rows) * len(items)
     scores: Tensor | None = None
     device = next(iter(items.interaction.values())).device
-    shared = _shared(model, rows, items, pairs) if share else lambda *_: contextlib.nullcontext()
+    shared = _shared(model, rows, items, pairs) if share and len(rows) >= _ROWS else lambda *_: contextlib.nullcontext()
     for start in range(0, total, pairs):
         batch, row, item = _paired(rows, items, torch.arange(start, min(start + pairs, total), device=device))
         with shared(batch, row, item):

@@ -163,3 +163,13 @@ def test_without_sharing_the_model_scores_pairs(parts: Callable[..., Any]) -> No
     scores = rank_by_pairs(model, rows, items, 50, share=False)
     assert seen == [50, 50, 5]
     torch.testing.assert_close(scores, stock(model, rows, items), rtol=1e-12, atol=1e-15)
+
+
+@torch.no_grad()
+def test_few_rows_share_nothing(parts: Callable[..., Any]) -> None:
+    """Of a catalogue of a million items one row fits a batch: tables of all items would be made for each of them."""
+    model, rows, items = parts()
+    seen: list[int] = []
+    model.token_seq_embedding_table[0].register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    rank_by_pairs(model, rows[torch.arange(3)], items, 50)
+    assert seen == [50, 13]
