@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -69,9 +69,12 @@ class ExpandedRows(Reader):
 
     def _lists(self, batch: Any) -> AbstractContextManager[None]:
         """The candidates' lists are embedded once each: most candidates are many rows'."""
+        lists = {name: column for name, column in self.catalogue.features.items() if column.dim() > 1}
+        if not lists:
+            return nullcontext()
         items, index = batch[self.catalogue.item_field].unique(return_inverse=True)
-        features = {name: column.to(items.device)[items] for name, column in self.catalogue.features.items()}
-        return ItemLists(self.model, type(batch)(features)).of(batch, index)
+        distinct = {name: column.to(items.device)[items] for name, column in lists.items()}
+        return ItemLists(self.model, type(batch)(distinct)).of(batch, index)
 
 
 def expand(batch: Any, candidates: Tensor, rows: int, catalogue: Catalogue) -> Any:
