@@ -30,6 +30,19 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _options_of_defaults(cls, given: Any) -> Any:
+        """Let options without a name be those of the component that a setting is by default."""
+        if not isinstance(given, Mapping):
+            return given
+        named = dict(given)
+        for key, value in given.items():
+            default = cls.model_fields[key].default if key in cls.model_fields else None
+            if isinstance(default, Component) and isinstance(value, Mapping) and "name" not in value:
+                named[key] = {"name": default.name, **default.options, **value}
+        return named
+
 
 class Component(Section):
     """Something registered, and its options: ``kl``, or ``{name: kl, tau: 2}``."""

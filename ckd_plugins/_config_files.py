@@ -12,10 +12,13 @@ import yaml
 
 from ckd_plugins.errors import ConfigError
 
-__all__ = ["SECTION", "overlay", "parse_value", "read_yaml", "split"]
+__all__ = ["SECTION", "SHORT", "overlay", "parse_value", "read_yaml", "split"]
 
 SECTION = "ckd"
 """The key of a RecBole config under which everything of this package stands."""
+
+SHORT = {"targets": "when", "text": "fields", "signals": "vectors"}
+"""Sections for which a word or a list may stand, and the setting that it then is."""
 
 _MISSPELT = {"cdk", "ckd_plugins", "ckd-plugins", "ckdplugins"}
 
@@ -111,11 +114,17 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     """
     merged = dict(below)
     for key, value in above.items():
-        old = merged.get(key)
-        if isinstance(old, str) and isinstance(value, Mapping) and "name" not in value and key != "difficulty":
-            old = {"name": old}
+        old, value = _whole(key, merged.get(key)), _whole(key, value)
         if isinstance(old, Mapping) and isinstance(value, Mapping) and "name" not in value and key != "difficulty":
             merged[key] = overlay(old, value)
+        elif isinstance(old, str) and isinstance(value, Mapping) and "name" not in value and key != "difficulty":
+            merged[key] = overlay({"name": old}, value)
         else:
             merged[key] = value
     return merged
+
+
+def _whole(key: str, value: Any) -> Any:
+    """What a word or a list stands for, where one stands for a section."""
+    short = isinstance(value, str | list | tuple) and key in SHORT
+    return {SHORT[key]: value} if short else value

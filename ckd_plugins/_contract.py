@@ -1,4 +1,4 @@
-"""What a plugin promises beyond its hooks: that everything it registers can be loaded and configured."""
+"""What a plugin promises beyond its hooks: that everything it registers can be loaded, configured and used."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from ckd_plugins._discovery import FAULTS, sentence
 from ckd_plugins._options import read_options
+from ckd_plugins.errors import PluginError
 from ckd_plugins.registry import PluginRow, Record, Registry
 
 __all__ = ["check_plugin"]
@@ -16,7 +17,7 @@ _CALLED_BY_US = ("difficulty", "importer", "student", "command")
 
 
 def check_plugin(registry: Registry, row: PluginRow) -> list[str]:
-    """Load everything that a plugin registers.
+    """Load everything that a plugin registers, and let its integrators and losses work a small batch.
 
     Args:
         registry: where it is registered.
@@ -44,7 +45,28 @@ def _check_record(record: Record) -> list[str]:
         for name, parameter in read_options(factory).parameters.items():
             if parameter.annotation is inspect.Parameter.empty:
                 findings.append(f"option {name!r} has no type, so a config's value for it cannot be checked")
+    if record.kind in ("integrator", "loss"):
+        findings += _tried(factory, record.kind)
     return findings
+
+
+def _tried(factory: Any, kind: str) -> list[str]:
+    """What a small batch brings to light; nothing of a factory that cannot be called without options."""
+    if any(p.default is inspect.Parameter.empty for p in read_options(factory).parameters.values()):
+        return []
+    from ckd_plugins.distillation.trial import try_integrator, try_loss
+
+    try:
+        part = factory()
+        if kind == "loss":
+            try_loss(part)
+        else:
+            try_integrator(part, ("one", "another"))
+    except PluginError as error:
+        return [str(error)]
+    except FAULTS as error:
+        return [f"it cannot be built with its defaults: {sentence(error)}"]
+    return []
 
 
 def _factory(record: Record) -> Any:

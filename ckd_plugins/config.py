@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ckd_plugins._component import Component, Lookup, Name, Section
 from ckd_plugins._config_errors import config_error
-from ckd_plugins._config_files import SECTION, overlay, parse_value, read_yaml, split
+from ckd_plugins._config_files import SECTION, SHORT, overlay, parse_value, read_yaml, split
 from ckd_plugins._scheduled import NotNegative, Number, Positive, Scheduled
 from ckd_plugins._teacher_component import TeacherComponent, labelled
 
@@ -100,7 +100,7 @@ class Targets(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_short_form(cls, given: Any) -> Any:
-        return {"when": given} if isinstance(given, str) else given
+        return {SHORT["targets"]: given} if isinstance(given, str) else given
 
 
 TEXT_FIELDS = ("title", "movie_title", "name", "brand", "categories", "category", "class", "genres", "genre")
@@ -118,7 +118,7 @@ class Text(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_short_form(cls, given: Any) -> Any:
-        return {"fields": given} if isinstance(given, list | tuple) else given
+        return {SHORT["text"]: given} if isinstance(given, list | tuple) else given
 
 
 class Speed(Section):
@@ -160,7 +160,7 @@ class Signals(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_short_form(cls, given: Any) -> Any:
-        return {"vectors": given} if isinstance(given, str) else given
+        return {SHORT["signals"]: given} if isinstance(given, str) else given
 
 
 class Domains(Section):

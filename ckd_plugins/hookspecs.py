@@ -33,7 +33,10 @@ def ckd_register_students() -> Iterable[specs.StudentSpec]:
         >>> from ckd_plugins import StudentSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_students():
-        ...     yield StudentSpec(name="MyRec", factory="my_package.model:MyRec", family="sequential")
+        ...     yield StudentSpec(
+        ...         name="MyRec", factory="my_package.model:MyRec", family="sequential",
+        ...         summary="what it is, in a line",
+        ...     )
     """
     raise AssertionError
 
@@ -46,7 +49,10 @@ def ckd_register_teachers() -> Iterable[specs.TeacherSpec]:
         >>> from ckd_plugins import TeacherSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_teachers():
-        ...     yield TeacherSpec(name="zesrec", factory="my_package.zesrec:ZESRec", needs=("text", "history"))
+        ...     yield TeacherSpec(
+        ...         name="zesrec", factory="my_package.zesrec:ZESRec", needs=("text", "history"),
+        ...         summary="text and a Gaussian mixture",
+        ...     )
     """
     raise AssertionError
 
@@ -59,7 +65,10 @@ def ckd_register_losses() -> Iterable[specs.LossSpec]:
         >>> from ckd_plugins import LossSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_losses():
-        ...     yield LossSpec(name="total_variation", factory="my_package.losses:TotalVariation")
+        ...     yield LossSpec(
+        ...         name="total_variation", factory="my_package.losses:TotalVariation",
+        ...         summary="half the absolute difference",
+        ...     )
     """
     raise AssertionError
 
@@ -72,7 +81,10 @@ def ckd_register_integrators() -> Iterable[specs.IntegratorSpec]:
         >>> from ckd_plugins import IntegratorSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_integrators():
-        ...     yield IntegratorSpec(name="median", factory="my_package.integrators:Median")
+        ...     yield IntegratorSpec(
+        ...         name="peak", factory="my_package.integrators:Peak",
+        ...         summary="the surest teacher weighs most",
+        ...     )
     """
     raise AssertionError
 
@@ -85,7 +97,10 @@ def ckd_register_candidates() -> Iterable[specs.CandidatesSpec]:
         >>> from ckd_plugins import CandidatesSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_candidates():
-        ...     yield CandidatesSpec(name="same_brand", factory="my_package.candidates:SameBrand")
+        ...     yield CandidatesSpec(
+        ...         name="same_brand", factory="my_package.candidates:SameBrand",
+        ...         summary="items of the target's brand",
+        ...     )
     """
     raise AssertionError
 
@@ -98,7 +113,10 @@ def ckd_register_balances() -> Iterable[specs.BalanceSpec]:
         >>> from ckd_plugins import BalanceSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_balances():
-        ...     yield BalanceSpec(name="dwa", factory="my_package.balance:DynamicWeightAverage")
+        ...     yield BalanceSpec(
+        ...         name="dwa", factory="my_package.balance:DynamicWeightAverage",
+        ...         summary="by how fast each loss falls",
+        ...     )
     """
     raise AssertionError
 
@@ -111,7 +129,7 @@ def ckd_register_ramps() -> Iterable[specs.RampSpec]:
         >>> from ckd_plugins import RampSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_ramps():
-        ...     yield RampSpec(name="sigmoid", factory="my_package.ramps:Sigmoid")
+        ...     yield RampSpec(name="sigmoid", factory="my_package.ramps:Sigmoid", summary="slow, fast, slow")
     """
     raise AssertionError
 
@@ -124,7 +142,10 @@ def ckd_register_difficulties() -> Iterable[specs.DifficultySpec]:
         >>> from ckd_plugins import DifficultySpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_difficulties():
-        ...     yield DifficultySpec(name="novelty", factory="my_package.difficulty:novelty")
+        ...     yield DifficultySpec(
+        ...         name="novelty", factory="my_package.difficulty:novelty",
+        ...         summary="share of new items",
+        ...     )
     """
     raise AssertionError
 
@@ -137,7 +158,7 @@ def ckd_register_schedules() -> Iterable[specs.ScheduleSpec]:
         >>> from ckd_plugins import ScheduleSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_schedules():
-        ...     yield ScheduleSpec(name="sigmoid", factory="my_package.schedules:sigmoid")
+        ...     yield ScheduleSpec(name="sigmoid", factory="my_package.schedules:sigmoid", summary="slow, fast, slow")
     """
     raise AssertionError
 
@@ -150,7 +171,7 @@ def ckd_register_importers() -> Iterable[specs.ImporterSpec]:
         >>> from ckd_plugins import ImporterSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_importers():
-        ...     yield ImporterSpec(name="yelp", factory="my_package.yelp:Yelp")
+        ...     yield ImporterSpec(name="yelp", factory="my_package.yelp:Yelp", summary="the Yelp Open Dataset")
     """
     raise AssertionError
 
@@ -163,7 +184,10 @@ def ckd_register_text_encoders() -> Iterable[specs.TextEncoderSpec]:
         >>> from ckd_plugins import TextEncoderSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_text_encoders():
-        ...     yield TextEncoderSpec(name="bge", factory="my_package.text:Bge", packages=("FlagEmbedding",))
+        ...     yield TextEncoderSpec(
+        ...         name="bge", factory="my_package.text:Bge", packages=("FlagEmbedding",),
+        ...         summary="BAAI's embeddings",
+        ...     )
     """
     raise AssertionError
 
@@ -176,7 +200,7 @@ def ckd_register_commands() -> Iterable[specs.CommandSpec]:
         >>> from ckd_plugins import CommandSpec, hookimpl
         >>> @hookimpl
         ... def ckd_register_commands():
-        ...     yield CommandSpec(name="inspect", factory="my_package.cli:inspect")
+        ...     yield CommandSpec(name="inspect", factory="my_package.cli:inspect", summary="look into a checkpoint")
     """
     raise AssertionError
 

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from ckd_plugins import LossSpec, StudentSpec
+from ckd_plugins import IntegratorSpec, LossSpec, StudentSpec
 from ckd_plugins._contract import check_plugin
+from ckd_plugins.distillation.losses import KLDivergence
 
 
-def untyped(tau=1.0): ...
+def untyped(tau=1.0):
+    return KLDivergence(tau=tau)
 
 
-def typed(tau: float = 1.0): ...
+def typed(tau: float = 1.0):
+    return KLDivergence(tau=tau)
+
+
+def detached(tau: float = 1.0):
+    loss = KLDivergence(tau=tau)
+    loss.forward = lambda student, target, mask=None: {"kl": student.detach().sum(dim=1)}
+    return loss
+
+
+def wanting(tau: float):
+    raise AssertionError("called without its option")
+
+
+def raising(tau: float = 1.0):
+    raise RuntimeError("no weights file")
 
 
 NOT_CALLABLE = 3
@@ -26,17 +43,24 @@ NOT_CALLABLE = 3
         (LossSpec(name="x", factory="ckd_plugins.hookspecs:PROJECT", summary="s"), "is a str, which cannot be called"),
         (LossSpec(name="x", factory=untyped, summary="s"), "option 'tau' has no type"),
         (LossSpec(name="x", factory=typed), "it has no summary"),
+        (LossSpec(name="x", factory=detached, summary="s"), "gives the student no gradient"),
+        (LossSpec(name="x", factory=wanting, summary="s"), None),
+        (
+            LossSpec(name="x", factory=raising, summary="s"),
+            "cannot be built with its defaults: RuntimeError: no weights",
+        ),
+        (IntegratorSpec(name="x", factory=typed, summary="s"), "is a KLDivergence, not a"),
     ],
 )
 def test_each_broken_promise_is_one_line(tmp_plugin, ckd_manager, spec, says):
     """A reference to code that does not exist shows only when a user asks for that very component."""
-    tmp_plugin(lossy := named("ckd_register_losses", lambda: [spec]))
-    assert lossy
+    hook = "ckd_register_losses" if isinstance(spec, LossSpec) else "ckd_register_integrators"
+    tmp_plugin(named(hook, lambda: [spec]))
     (row,) = [row for row in ckd_manager.plugins() if row.name.startswith("tmp_plugin")]
     findings = check_plugin(ckd_manager, row)
     assert len(findings) == (says is not None)
     if says is not None:
-        assert findings[0].startswith("loss 'x': ")
+        assert findings[0].startswith(("loss 'x': ", "integrator 'x': "))
         assert says in findings[0]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ from ckd_plugins.distillation.objective import Objective
 from ckd_plugins.distillation.pacing import TeacherPace
 from ckd_plugins.distillation.soft_objective import SoftObjective
 from ckd_plugins.distillation.soft_targets import SoftTargets
-from ckd_plugins.errors import ConfigError, StudentError
+from ckd_plugins.distillation.trial import try_integrator, try_loss
+from ckd_plugins.errors import ConfigError, PluginError, StudentError
 from ckd_plugins.host.data import ROW_FIELD, Splits
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
@@ -44,6 +46,7 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
     Raises:
         UnknownNameError: something is not registered under its name.
         ConfigError: an option is unknown or refused, or the parts do not fit the teachers.
+        PluginError: an integrator or a loss does not do what it must; says of which plugin it is.
     """
     if config.curriculum is not None:
         config.curriculum.schedule.build(registry, "schedule", until=1.0)
@@ -64,7 +67,9 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
     if not config.teachers:
         return
     (config.candidates or IN_BATCH).build(registry, "candidates", seed=0)
-    config.integrator.build(registry, "integrator").bind([component.label for component in config.teachers])
+    integrator = config.integrator.build(registry, "integrator")
+    with _named(registry, "integrator", config.integrator.name):
+        try_integrator(integrator, [component.label for component in config.teachers])
     if config.weight is not None:
         over_epochs(config.weight, registry)
     temperature = over_epochs(config.temperature, registry)
@@ -77,9 +82,25 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
                 f"ckd.temperature follows a schedule, and loss {config.loss.name!r} has no temperature that could; "
                 f"make it a number"
             ) from error
+    elif config.temperature != 1 and "tau" not in config.loss.resolve(registry, "loss") and not hasattr(loss, "tau"):
+        raise ConfigError(
+            f"ckd.temperature is {config.temperature:g}, and loss {config.loss.name!r} has no temperature; leave it out"
+        )
+    with _named(registry, "loss", config.loss.name):
+        try_loss(loss)
     config.balance.build(registry, "balance")
     check_vectors(config, registry)
     check_targets(config, registry)
+
+
+@contextmanager
+def _named(registry: Registry, kind: str, name: str) -> Iterator[None]:
+    """Let a fault of a component say whose it is."""
+    try:
+        yield
+    except PluginError as error:
+        record = registry.record(kind, name)
+        raise PluginError(f"{record} of {record.origin} {error}") from error
 
 
 def check_candidates(material: Material, config: CkdConfig, registry: Registry) -> None:

@@ -62,6 +62,8 @@ def test_the_tutorials_test_passes(tutorial, ckd_manager):
     scope = {}
     exec(compile(tutorial["tests/test_parts.py"], "test_parts.py", "exec"), scope)
     scope["test_the_loss_reaches_the_student"](ckd_manager)
+    ckd_manager.unregister("my_parts")
+    scope["test_the_parts_keep_the_contract"](ckd_manager)
 
 
 def test_the_readmes_plugin_works(ckd_manager):

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from ckd_plugins import StudentSpec, hookimpl
+from ckd_plugins import IntegratorSpec, LossSpec, StudentSpec, hookimpl
 from ckd_plugins.config import CkdConfig
+from ckd_plugins.distillation import Integrator, Loss
 from ckd_plugins.errors import CkdError, ConfigError, PluginError, StudentError, UnknownNameError
 from ckd_plugins.host.data import ROW_FIELD
 from ckd_plugins.host.journal import recbole_log
@@ -229,6 +230,7 @@ PARTS: list[tuple[str, dict[str, Any], type[CkdError], str]] = [
     ),
     ("difficulty", {"curriculum": {"difficulty": "hard"}}, UnknownNameError, "unknown difficulty 'hard'"),
     ("twice", {"teachers": ["unisrec", "unisrec"]}, ConfigError, "'unisrec' is named twice"),
+    ("nothing to soften", {"loss": "mse", "temperature": 3.0}, ConfigError, "is 3, and loss 'mse' has no temperature"),
 ]
 
 
@@ -239,6 +241,35 @@ def test_wrong_parts_are_told_before_anything_runs(
     """They are built after the teachers: a typo would cost the teachers' training first."""
     with pytest.raises(kind, match=message):
         check_parts(CkdConfig.parse({"teachers": ["unisrec"], **section}), registry)
+
+
+def test_a_plugins_part_that_breaks_its_contract_is_named_with_its_plugin(
+    tmp_plugin: Callable[..., Any], ckd_manager: Registry
+) -> None:
+    """A detached loss trained a plain student that was called distilled; wrong weights trained on without a word."""
+
+    class Detached(Loss):
+        def forward(self, student: Any, target: Any, mask: Any = None) -> dict[str, Any]:
+            return {"x": student.detach().sum(dim=1)}
+
+    class Ones(Integrator):
+        def weigh(self, opinions: Any) -> tuple[Any, Any]:
+            return torch.ones_like(opinions.confidence), opinions.confidence[0]
+
+    def ckd_register_losses() -> list[LossSpec]:
+        return [LossSpec(name="detached", factory=Detached, summary="s")]
+
+    def ckd_register_integrators() -> list[IntegratorSpec]:
+        return [IntegratorSpec(name="ones", factory=Ones, summary="s")]
+
+    tmp_plugin(ckd_register_losses, ckd_register_integrators)
+    for kind, chosen, says in (
+        ("loss", "detached", "gives the student no gradient"),
+        ("integrator", "ones", "weight to a teacher that does not know the row"),
+    ):
+        with pytest.raises(PluginError, match=f"{kind} '{chosen}' of plugin 'tmp_plugin_1' gives.*") as caught:
+            check_parts(CkdConfig.parse({"teachers": ["unisrec", "vqrec"], kind: chosen}), ckd_manager)
+        assert says in str(caught.value)
 
 
 def test_pairs_that_would_not_fit_into_memory_are_fewer(prepare: Prepare, registry: Registry) -> None:
