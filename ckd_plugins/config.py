@@ -89,13 +89,13 @@ class Targets(Section):
     """``batch``: anew in each batch, over its candidates. ``once``: before training, over the whole catalogue; each row
     keeps its likeliest items, so that a batch costs the same however many teachers there are. ``auto``: ``once`` where
     the student's own loss is a softmax over the catalogue that can take the targets along (``loss`` is ``kl`` or
-    ``cross_entropy`` at temperature 1) and neither ``candidates`` nor an integrator that learns is set; ``batch``
-    elsewhere."""
+    ``cross_entropy`` at temperature 1) and neither ``candidates`` nor an integrator that learns or changes is set;
+    ``batch`` elsewhere."""
     top: Annotated[int, Field(strict=True, ge=2)] = 100
     """Items that a row keeps, with ``once``."""
     over: Literal["catalogue", "list"] | None = None
     """What the student's softmax runs over, with ``once``: by default the catalogue where its own loss is a softmax
-    over it, and the row's list elsewhere."""
+    over it, and the row's list elsewhere, and for losses that compare all items (``mse``, ``reverse_kl``)."""
 
     @model_validator(mode="before")
     @classmethod

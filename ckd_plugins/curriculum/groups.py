@@ -83,9 +83,11 @@ class Groups:
             parts = [easiest[self._group[easiest] == g] for g in range(len(self._parts))]
         if self.temperature == 1:
             return easiest
-        # Shares go by whole groups: what is eligible changes with the epochs, and what is wanted does not.
-        sizes = [len(whole) if len(part) else 0 for whole, part in zip(self._parts, parts, strict=True)]
-        wanted = quotas(shares(sizes, self.temperature), total)
+        # How much more often a group's rows come than others' is a matter of whole groups; of what is eligible of a
+        # group there may be two rows, which must not stand for all of it.
+        eligible, whole = (np.array([len(part) for part in found], np.float64) for found in (parts, self._parts))
+        share = eligible * shares(whole, self.temperature) / np.maximum(whole, 1)
+        wanted = quotas(share / share.sum(), total)
         return np.concatenate([_some(part, int(n), rng) for part, n in zip(parts, wanted, strict=True)])
 
     def _eligible(self, competence: float) -> list[Ints]:

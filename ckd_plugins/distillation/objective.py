@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ckd_plugins.distillation.candidates import Candidates, CandidateSource
 from ckd_plugins.distillation.integrators.base import Integrator
-from ckd_plugins.distillation.integrators.measures import normalize_gate
+from ckd_plugins.distillation.integrators.measures import normalize_gate, taught_rows
 from ckd_plugins.distillation.losses.base import Loss
 from ckd_plugins.distillation.output import ObjectiveOutput, gated_output, with_own_loss
 from ckd_plugins.distillation.pacing import TeacherPace, divergences
@@ -179,7 +179,8 @@ class Objective(Weighted):
             targets.append(replace(target, log_probs=target.log_probs.new_empty(0)))
             known.append(reading.known)
         all_known = torch.cat(known, dim=1)
-        gate = normalize_gate(torch.cat([t.gate for t in targets]), all_known.any(dim=0))
+        weights = torch.cat([t.weights for t in targets], dim=1)
+        gate = normalize_gate(torch.cat([t.gate for t in targets]), taught_rows(weights))
         terms = {name: torch.cat([part[name] for part in per_row]) for name in per_row[0]}
         output = gated_output(self._names, targets, all_known, gate, terms, self.scale)
         return with_own_loss(output, torch.cat(own).mean()) if own else output

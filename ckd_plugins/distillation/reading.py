@@ -27,7 +27,7 @@ class Reading:
     logits: Tensor
     """``[K, B, C]`` scores over each teacher's temperature; 0 in rows that the teacher does not know."""
     known: Tensor
-    """bool ``[K, B]``: the teacher knows the row and at least one of its candidates."""
+    """bool ``[K, B]``: the teacher knows the row and two of its candidates at least."""
     target: Tensor
     """int64 ``[B]`` column of the row's own target, or -1."""
     mask: Tensor | None
@@ -76,10 +76,11 @@ def read_teachers(
         of_items.append(signal.known_items(items, rows))
     if chosen.mask is None and bool(torch.stack([seen.all() for seen in of_items]).all()):
         return Reading(logits=logits, known=known, target=chosen.target, mask=None, student_mask=None)
-    mask = torch.stack([seen.expand(len(rows), -1) for seen in of_items])
+    mask = torch.stack([seen.expand(len(rows), items.shape[-1]) for seen in of_items])
     if chosen.mask is not None:
         mask &= chosen.mask
-    known &= mask.any(dim=-1)
+    # A softmax over one item says nothing.
+    known &= mask.sum(dim=-1) >= min(2, items.shape[-1])
     student_mask = (mask & known.unsqueeze(-1)).any(dim=0)
     student_mask |= ~known.any(dim=0).unsqueeze(-1)
     return Reading(logits=logits, known=known, target=chosen.target, mask=mask, student_mask=student_mask)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.distillation.integrators.base import Integrator
-from ckd_plugins.distillation.integrators.measures import normalize_gate
+from ckd_plugins.distillation.integrators.measures import normalize_gate, taught_rows
 from ckd_plugins.distillation.reading import over_catalogue
 from ckd_plugins.distillation.target import Target
 
@@ -76,7 +76,7 @@ class SoftTargets:
         probs = self.probs.index_select(0, at).to(device).float()
         known = self.known.index_select(0, at).to(device).T
         weights, confidence, consistency = self.measures.index_select(0, at).to(device).permute(1, 2, 0)
-        gate = normalize_gate(self.gate.index_select(0, at).to(device), known.any(dim=0))
+        gate = normalize_gate(self.gate.index_select(0, at).to(device), taught_rows(weights))
         return SoftBatch(
             ids=self.ids.index_select(0, at).to(device, torch.int64),
             probs=probs,

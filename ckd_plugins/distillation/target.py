@@ -30,7 +30,7 @@ class Target:
     """``[B, C]`` one integrated distribution, in nats. Never ``-inf``: entries without any mass hold a value so low
     that its exponential is 0. Uniform in rows that no teacher knows, so that losses stay finite there."""
     gate: Tensor
-    """``[B]`` weight of an instance: mean 1 over the rows that some teacher knows, 0 in the others."""
+    """``[B]`` weight of an instance: mean 1 over the rows that some teacher has a say in, 0 in the others."""
     weights: Tensor
     """``[K, B]`` share of each teacher; sums to 1 over the teachers that know the row, all 0 where none does."""
     confidence: Tensor

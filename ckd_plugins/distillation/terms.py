@@ -35,13 +35,15 @@ def describe(
         Detached scalars on their device: ``distillation`` (before the weight), ``distillation/<term>``,
         ``gate/effective`` (Kish's effective share of the known rows: 1 when all weigh the same, small when few carry
         the batch), and for each teacher ``known/<name>`` (share of rows), ``weight/<name>``, ``confidence/<name>``,
-        ``consistency/<name>`` (means over the rows that it knows).
+        ``consistency/<name>`` (means over the rows that it knows, NaN where
+        there are none).
     """
     log = {"distillation": distillation.detach()}
     log.update({f"distillation/{name}": value.detach() for name, value in terms.items()})
     rows = known.any(dim=0).sum().clamp_min(1)
     log["gate/effective"] = gate.sum().square() / (rows * gate.square().sum()).clamp_min(torch.finfo(gate.dtype).tiny)
-    counts = known.sum(dim=1).clamp_min(1)
+    # Not a number where a teacher knows no row: such a batch is none of those that an epoch's mean is taken over.
+    counts = known.sum(dim=1).to(gate.dtype)
     per_teacher = {
         "known": known.to(gate.dtype).mean(dim=1),
         "weight": torch.cat([t.weights for t in targets], dim=1).sum(dim=1) / counts,

@@ -111,6 +111,7 @@ def build_config(
         if not isinstance(settings.get(name, {}), Mapping | None):
             raise ConfigError(f"{name} must be a mapping, not {settings[name]!r}; see RecBole's documentation of it")
     merged = {**_gaps(cls, model, dataset, {**(defaults or {}), **settings}), **(defaults or {}), **settings}
+    _one_process(merged)
     merged["checkpoint_dir"] = str(run_dir)
     merged["data_path"] = str(dataset.folder.parent)
     merged.setdefault("gpu_id", os.environ.get("CUDA_VISIBLE_DEVICES", "0"))
@@ -132,6 +133,13 @@ def build_config(
     # RecBole sends every dataset named ml-100k to its own copy, another folder of that name included.
     config.final_config_dict["data_path"] = str(dataset.folder)
     return config
+
+
+def _one_process(settings: Mapping[str, Any]) -> None:
+    """Refuse what lets RecBole share a run among processes: each would be distilled as if it were alone."""
+    for name, alone in (("nproc", 1), ("world_size", 1), ("local_rank", None)):
+        if settings.get(name, alone) not in (alone, -1):
+            raise ConfigError(f"{name} is {settings[name]!r}: a run is of one process here; leave it out")
 
 
 def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -124,10 +124,11 @@ class _DistilledLoss:
         self._checked = False
 
     def __call__(self, interaction: Any, *args: Any, **kwargs: Any) -> Any:
-        rows = self._rows_of(interaction)
-        if rows is None:
+        if self._off():
             return self._own(interaction, *args, **kwargs)
-        share = self._take_shares()
+        share, rows = self._take_shares(), self._rows(interaction)
+        if rows is None:
+            return _times(share, self._own(interaction, *args, **kwargs))
         own, output, part = self._both(interaction, rows, args, kwargs)
         distillation = output.loss if rows.scale == 1.0 else output.loss * rows.scale
         total = torch.stack([one.reshape(()) for one in own]).sum() if isinstance(own, tuple) else own
@@ -140,7 +141,7 @@ class _DistilledLoss:
         joint = (own[0] + distillation, *own[1:]) if isinstance(own, tuple) else terms["loss"]
         if share != 1.0:
             terms |= {name: share * terms[name] for name in ("own_loss", "distillation_loss", "loss")}
-            joint = tuple(share * one for one in joint) if isinstance(joint, tuple) else terms["loss"]
+            joint = _times(share, joint)
         self.terms.add({**output.terms, **terms})
         return joint
 
@@ -202,16 +203,20 @@ class _DistilledLoss:
         self._shares = bool(torch.isclose(found / weight, wanted / weight, rtol=1e-3, atol=1e-5))
         return self._shares
 
-    def _rows_of(self, interaction: Any) -> Rows | None:
-        off = (
-            getattr(self._objective, "weight", 1.0) == 0
-            or not torch.is_grad_enabled()
-            or not trains_ranking(self._model)
-        )
-        return None if off else self._rows(interaction)
+    def _off(self) -> bool:
+        """Whether this is a batch of the plain model."""
+        weight = getattr(self._objective, "weight", 1.0)
+        return weight == 0 or not torch.is_grad_enabled() or not trains_ranking(self._model)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (self._model, self._method)
+
+
+def _times(share: float, loss: Any) -> Any:
+    """A model's loss, which may have parts, times a number; itself where that is 1."""
+    if share == 1.0:
+        return loss
+    return tuple(share * one for one in loss) if isinstance(loss, tuple) else share * loss
 
 
 def _scale(objective: Objective) -> float:

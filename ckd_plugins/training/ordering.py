@@ -191,12 +191,14 @@ def _teachers_view(
 def _known_confidence(material: Material, signals: Sequence[Signal]) -> tuple[Tensor, Tensor] | None:
     """Whether each teacher knows a row, and its confidence, ``[R, K]``; ``None`` where one has to score all items."""
     blocks = []
-    targets = torch.from_numpy(material.instances.target).long() + 1
+    targets, items = torch.from_numpy(material.instances.target).long() + 1, torch.arange(1, len(material.tokens))
+    shares = [signal.known_items(items).float().mean() for signal in signals]
     for rows in torch.split(torch.arange(len(targets)), _ROWS):
         own = [signal.log_probs(rows, targets[rows, None]) for signal in signals]
-        found = [one[:, 0].exp() for one in own if one is not None]
-        if len(found) < len(own):
+        if any(one is None for one in own):
             return None
+        # As confidence() has it, of teachers that do not know all items.
+        found = [one[:, 0].exp() * share for one, share in zip(own, shares, strict=True) if one is not None]
         blocks.append((torch.stack([signal.known(rows) for signal in signals], dim=1), torch.stack(found, dim=1)))
     known, confident = (torch.cat(parts) for parts in zip(*blocks, strict=True))
     return known, confident

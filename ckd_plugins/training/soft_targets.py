@@ -15,6 +15,7 @@ from filelock import FileLock
 from ckd_plugins._scheduled import Scheduled, over_epochs
 from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig
+from ckd_plugins.distillation.integrators import Integrator
 from ckd_plugins.distillation.soft_targets import SoftTargets, integrate
 from ckd_plugins.errors import ConfigError, SignalError
 from ckd_plugins.registry import Registry
@@ -47,20 +48,27 @@ def integrates_once(config: CkdConfig, reader: Reader, registry: Registry) -> bo
     # Linear at temperature 1 only: in an epoch at another one the scores would have to be read.
     linear = loss.linear and (not isinstance(temperature, Scheduled) or _is(temperature, 1))
     free = config.candidates is None and not _teachers_join(config)
-    return reader.softmax and linear and free and not _learns(config, registry)
+    return reader.softmax and linear and free and not _changes(config, registry)
 
 
 def check_targets(config: CkdConfig, registry: Registry) -> None:
     """Find out before anything runs whether teachers can be integrated once, where that is asked for.
 
     Raises:
-        ConfigError: the integrator learns, teachers join one after the other, or candidates are set, which would not be
-            used.
+        ConfigError: the integrator changes while the student learns, teachers join one after the other, the loss wants
+            more of the catalogue than is kept, or candidates are set, which would not be used.
     """
     if config.targets.when != "once":
         return
-    if _learns(config, registry):
-        raise ConfigError(f"integrator {config.integrator.name!r} learns; set ckd.targets to batch")
+    if _changes(config, registry):
+        raise ConfigError(
+            f"integrator {config.integrator.name!r} learns, or changes from epoch to epoch; set ckd.targets to batch"
+        )
+    if config.targets.over == "catalogue" and config.loss.build(registry, "loss", tau=1.0).whole:
+        raise ConfigError(
+            f"loss {config.loss.name!r} compares all items, and ckd.targets: once keeps a row's likeliest "
+            f"{config.targets.top}; set ckd.targets.over to list"
+        )
     if _teachers_join(config):
         raise ConfigError(
             "ckd.curriculum.teachers lets teachers join while the student learns, and ckd.targets: once integrates "
@@ -128,11 +136,12 @@ def _is(setting: float | Scheduled, value: float) -> bool:
     return {setting.first, setting.last} == {value} if isinstance(setting, Scheduled) else setting == value
 
 
-def _learns(config: CkdConfig, registry: Registry) -> bool:
-    """Whether the integrator has parameters."""
+def _changes(config: CkdConfig, registry: Registry) -> bool:
+    """Whether the integrator has parameters, or asks which epoch it is."""
     integrator = config.integrator.build(registry, "integrator")
     integrator.bind([component.label for component in config.teachers])
-    return any(p.requires_grad for p in integrator.parameters())
+    by_epoch = type(integrator).set_epoch is not Integrator.set_epoch
+    return by_epoch or any(p.requires_grad for p in integrator.parameters())
 
 
 def _open(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> SoftTargets:
@@ -159,9 +168,10 @@ def _digest(taught: Sequence[Taught], material: Material, config: CkdConfig, reg
     A store's name tells what a teacher was made from and which rows it was asked about; its digest tells apart those
     that were made twice. Integrators are told the labels.
     """
-    at = material.instances
+    at, origin = material.instances, registry.record("integrator", config.integrator.name).origin
     made = [
         __version__,
+        (origin.distribution, origin.version),
         [(one.name, one.signal.temperature, one.store.name, one.digest) for one in taught],
         config.integrator.name,
         sorted(config.integrator.resolve(registry, "integrator").items()),

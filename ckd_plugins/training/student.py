@@ -167,7 +167,7 @@ def make_student(
     objective: Objective | SoftObjective
     if soft is not None:
         names, over = [signal.name for signal in signals], config.targets.over
-        over = over or ("catalogue" if reader.softmax else "list")
+        over = over or ("catalogue" if reader.softmax and not loss.whole else "list")
         n_items = len(material.tokens)
         objective = SoftObjective(soft, names, loss, n_items=n_items, over=over, weight=weight(0))
     else:

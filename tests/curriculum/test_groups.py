@@ -74,12 +74,24 @@ def test_competence_across_domains_leaves_a_hard_domain_out_and_within_does_not(
 
 
 def test_competence_and_temperature_go_together():
-    """A domain without an eligible row has no share; the others take it."""
+    """A domain without an eligible row has no share; the others take it, as far as they are eligible."""
     rows = np.array(drawn(sampler(0.5, temperature=5.0)))
     assert len(rows) == 500
-    np.testing.assert_array_equal(np.bincount(GROUPS[rows]), quotas(shares([800, 160, 0], 5.0), 500)[:2])
+    eligible = np.bincount(GROUPS[np.array(drawn(sampler(0.5)))], minlength=3)
+    weight = [n * size ** (1 / 5) / size for n, size in zip(eligible, SIZES, strict=True)]
+    np.testing.assert_array_equal(np.bincount(GROUPS[rows], minlength=3), quotas(np.array(weight) / sum(weight), 500))
     within = np.array(drawn(sampler(0.5, temperature=5.0, within=True)))
     np.testing.assert_array_equal(np.bincount(GROUPS[within]), quotas(shares(SIZES, 5.0), 500))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.0001, 5.0])
+def test_two_easy_rows_do_not_stand_for_a_domain(temperature):
+    """They came 150 times each in a pass, as soon as the temperature was not exactly 1."""
+    groups = np.repeat([0, 1], 1000)
+    difficulty = np.where(groups == 1, 10.0, 0.0) + np.random.default_rng(0).random(2000)
+    difficulty[[1000, 1001]] = 0.0
+    made = CurriculumSampler(difficulty, lambda p: 0.3, epochs=1, seed=3, groups=groups, temperature=temperature)
+    assert np.bincount(drawn(made)).max() == 1
 
 
 def test_ranks_share_a_pass_of_domains_too():

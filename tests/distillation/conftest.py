@@ -78,7 +78,8 @@ class Reference:
             knowing = [k for k in range(teachers) if known[k][b]]
             for k in knowing:
                 others = [m for m in knowing if m != k]
-                confidence[k, b] = p[k][b][target[b]]
+                share = 1.0 if mask is None else sum(map(bool, mask[k][b])) / len(mask[k][b])
+                confidence[k, b] = share * p[k][b][target[b]]
                 consistency[k, b] = 1.0
                 if others:
                     mean = sum(p[m][b] for m in others) / len(others)

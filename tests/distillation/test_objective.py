@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from ckd_plugins.distillation import Objective
+from ckd_plugins.distillation import Candidates, Objective
 from ckd_plugins.distillation.candidates import Full, InBatch, Popular, TeachersTop, Uniform
 from ckd_plugins.distillation.integrators import (
     Best,
@@ -24,9 +26,12 @@ from ckd_plugins.distillation.losses import (
     SoftCrossEntropy,
     StandardizedMSE,
 )
+from ckd_plugins.distillation.reading import read_teachers
 from ckd_plugins.errors import ConfigError, StudentError
+from ckd_plugins.signals import DenseSignal
 
 N_ROWS, N_ITEMS = 20, 15
+MEASURES = ("weight", "confidence", "consistency")
 LOSSES = [KLDivergence, ReverseKL, JensenShannon, StandardizedMSE, SoftCrossEntropy, ListMLE, Pairwise]
 
 
@@ -115,7 +120,50 @@ def test_a_batch_that_nobody_knows_adds_0(signals, student):
     output = build(signals)(rows, targets, reader(student, rows))
     assert output.loss.item() == 0
     assert (gradient(output.loss, student) == 0).all()
-    assert all(torch.isfinite(value) for value in output.terms.values())
+    per_teacher = [value for name, value in output.terms.items() if name.partition("/")[0] in MEASURES]
+    assert all(value.isnan() for value in per_teacher)
+    assert len(per_teacher) == 9
+    assert all(value.isfinite() for name, value in output.terms.items() if name.partition("/")[0] not in MEASURES)
+
+
+def test_a_weight_of_0_is_a_teacher_left_out(table_signal):
+    """Rows that only it knows counted in the gate's mean, and the other rows were distilled four times as much."""
+    draw = torch.Generator().manual_seed(2)
+    tables = [torch.randn(N_ROWS, N_ITEMS, generator=draw) for _ in range(3)]
+    few = torch.arange(N_ROWS) < 3
+    known = table_signal("few", tables[0], rows=few)
+    other, student = table_signal("other", tables[1]), tables[2]
+    alone = build([known], integrator=UniformIntegrator())(ROWS, TARGETS, reader(student))
+    both = build([known, other], integrator=FixedIntegrator(weights=[1, 0]))(ROWS, TARGETS, reader(student))
+    torch.testing.assert_close(both.loss, alone.loss)
+    assert float(alone.loss) > 0
+
+
+def test_few_candidates_do_not_make_a_row_important(table_signal):
+    """Among the five of a small domain any item is likely: such rows took four times their share of the gate."""
+    draw = torch.Generator().manual_seed(4)
+    table = torch.randn(400, 60, generator=draw)
+    rows, targets = torch.arange(400), torch.arange(400) % 50 + 1
+    small = targets <= 5
+
+    class OwnDomain(InBatch):
+        def choose(self, rows, targets):
+            chosen = super().choose(rows, targets)
+            return replace(chosen, mask=(chosen.items <= 5) == (targets <= 5)[:, None])
+
+    source = OwnDomain()
+    source.bind(60, torch.ones(60))
+    reading = read_teachers([table_signal("t", table)], rows, source.choose(rows, targets), torch.float32)
+    gate = ConfidenceConsistency()(reading.logits, reading.known, reading.target, reading.mask).gate
+    assert float(gate[small].mean()) == pytest.approx(float(gate[~small].mean()), rel=0.25)
+
+
+def test_one_candidate_teaches_nothing():
+    """A softmax over one item is sure of it: a confidence of 1, the largest gate of the batch, and a loss of 0."""
+    table, mask = torch.randn(3, 5), torch.tensor([[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 1, 1]]).bool()
+    chosen = Candidates(items=torch.arange(5), target=torch.zeros(3, dtype=torch.long), mask=mask)
+    reading = read_teachers([DenseSignal.from_arrays(table, padding=None)], torch.arange(3), chosen, torch.float32)
+    assert reading.known.tolist() == [[False, True, True]]
 
 
 def test_weight_0_adds_exactly_0_and_touches_nothing(signals, student):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ckd_plugins.distillation import Objective
-from ckd_plugins.distillation.candidates import Full
+from ckd_plugins.distillation.candidates import Full, InBatch, Popular, TeachersTop, Uniform
 from ckd_plugins.distillation.integrators import ConfidenceConsistency
 from ckd_plugins.distillation.losses import KLDivergence
 from ckd_plugins.distillation.pacing import TeacherPace, divergences
@@ -140,9 +140,34 @@ def test_a_student_that_knows_nothing_begins_with_the_least_sure(made, chunk_row
         assert objective.settings() == {"schedule/teachers": epoch + 1}
         for name in NAMES:
             assert float(found.terms[f"known/{name}"]) == (name in only)
-            assert float(found.terms[f"weight/{name}"]) == pytest.approx(
-                float(wanted.terms[f"weight/{name}"]) if name in only else 0.0
+            weight = float(found.terms[f"weight/{name}"])
+            assert (
+                weight == pytest.approx(float(wanted.terms[f"weight/{name}"])) if name in only else math.isnan(weight)
             )
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+@pytest.mark.parametrize(
+    "source", [Full(), InBatch(), InBatch(limit=3), Uniform(n=4), Popular(n=4), TeachersTop(n=2)], ids=repr
+)
+def test_any_candidates_go_with_teachers_that_wait(table_signal, source, lacking):
+    """Wherever some candidate was not for all rows or teachers, the first batch with somebody waiting crashed."""
+    draw, items = torch.Generator().manual_seed(1), torch.ones(N_ITEMS, dtype=torch.bool)
+    items[2] = not lacking
+    signals = [table_signal(n, torch.randn(N_ROWS, N_ITEMS, generator=draw), items=items) for n in NAMES]
+    source.bind(N_ITEMS, torch.ones(N_ITEMS))
+    pace = TeacherPace(NAMES, lambda epoch: (epoch + 1) / 3, "divergence")
+    objective = Objective(signals, source, ConfidenceConsistency(), KLDivergence(), pace=pace)
+    student = torch.randn(N_ROWS, N_ITEMS, generator=draw)
+    for epoch in range(3):
+        objective.set_epoch(epoch)
+        rows, targets = torch.arange(N_ROWS), torch.tensor([1, 3, 5, 4, 5, 8])
+
+        def read(chosen, rows=rows):
+            return student[rows[:, None], chosen.items.expand(len(rows), -1)]
+
+        assert float(objective(rows, targets, read).loss) > 0
+        assert len(pace.joined) == epoch + 1
 
 
 def test_who_is_not_listened_to_is_not_asked(made):

@@ -118,6 +118,16 @@ def test_shares_of_one_change_nothing(case):
     assert all((a is b) or torch.equal(a, b) for a, b in zip(found[0][1:], found[1][1:], strict=True))
 
 
+def test_a_batch_without_rows_to_teach_keeps_the_own_losss_share(case):
+    """Its step was of the whole own loss: with a share of e^-5 a hundred and fifty times that of the other batches."""
+    case = case("BPR")
+    model, batch = case.model, case.batch()
+    own = float(model.calculate_loss(batch))
+    reader = choose_reader(model, case.probe())
+    with attach(model, Objective(), reader, rows=lambda interaction: None, balance=Given(0.5, 3.0)):
+        assert float(model.calculate_loss(batch)) == pytest.approx(0.5 * own)
+
+
 def test_weight_zero_asks_no_balance(case):
     """An epoch of a schedule that begins at 0 is a plain one; a division by the weight would be one by zero."""
     case = case("BPR")

@@ -17,3 +17,11 @@ def test_means_are_over_the_batches_that_had_the_term_and_hold_no_graph():
     assert not any(t.requires_grad for t in terms._sums.values())
     assert terms.pop() == pytest.approx({"a": 3.0, "b": 4.0})
     assert terms.means() == {}
+
+
+def test_a_batch_without_a_number_is_no_batch():
+    """A teacher that knew no row of a batch counted with 0, and halved what the log said of it."""
+    terms = Terms()
+    for weight in (0.5, torch.nan, 0.7):
+        terms.add({"weight": torch.tensor(weight), "never": torch.tensor(torch.nan)})
+    assert terms.means() == {"weight": pytest.approx(0.6), "never": 0.0}

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from ckd_plugins import IntegratorSpec, hookimpl
+from ckd_plugins.distillation.integrators import ConfidenceConsistency
 from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.speed import cross_entropy
+from ckd_plugins.registry import Registry
 
 from .conftest import FAST_TEACHER
 
@@ -19,6 +22,25 @@ TEACHERS = ("unisrec", "vqrec")
 
 def losses(result: dict[str, Any], name: str = "loss") -> list[float]:
     return [epoch[name] for epoch in result["ckd"]["history"]]
+
+
+class Anneals(ConfidenceConsistency):
+    """Sharper from epoch to epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        self.gamma = 1 / (epoch + 1)
+
+
+class Annealing:
+    @hookimpl
+    def ckd_register_integrators(self) -> list[IntegratorSpec]:
+        return [IntegratorSpec(name="anneals", factory=Anneals, summary="sharper from epoch to epoch")]
+
+
+@pytest.fixture
+def anneals(registry: Registry) -> None:
+    """An integrator of a plugin that is not the same in every epoch."""
+    registry.register(Annealing(), "annealing")
 
 
 @pytest.fixture
@@ -158,15 +180,28 @@ def test_wrong_settings_are_told(run: Run) -> None:
         ("SASRec", {"weight": 0.0}, "batch"),
         ("BPR", {}, "batch"),
         ("BPR", {"targets": "once"}, "once"),
+        ("SASRec", {"integrator": "anneals"}, "batch"),
     ],
 )
+@pytest.mark.usefixtures("anneals")
 def test_integrated_once_where_it_costs_nothing(run: Run, model: str, section: dict[str, Any], expected: str) -> None:
-    """A speed setting must not choose the method, and candidates that a user names must not be passed over."""
+    """A speed setting must not choose the method, and candidates that a user names must not be passed over.
+
+    An integrator that changes from epoch to epoch was integrated once, as it is before the first.
+    """
     assert run(model, TEACHERS, ckd=section, epochs=1)["ckd"]["targets"] == expected
 
 
+@pytest.mark.usefixtures("anneals")
 def test_what_once_cannot_do_is_told_before_anything_runs(run: Run, tmp_path: Path) -> None:
-    """After teachers that took an hour."""
-    with pytest.raises(ConfigError, match=r"ckd\.candidates is 'full'"):
-        run("SASRec", TEACHERS, ckd={"targets": "once", "candidates": "full"})
+    """After teachers that took an hour; or never: the other items of a list that is cut are no zeros to be learnt."""
+    for section, says in (
+        ({"candidates": "full"}, r"ckd\.candidates is 'full'"),
+        ({"integrator": "anneals"}, "'anneals' learns, or changes from epoch to epoch"),
+        ({"integrator": "learned"}, "'learned' learns, or changes"),
+        ({"loss": "mse", "targets": {"when": "once", "over": "catalogue"}}, "'mse' compares all items"),
+        ({"loss": "reverse_kl", "targets": {"when": "once", "over": "catalogue"}}, "'reverse_kl' compares all items"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            run("SASRec", TEACHERS, ckd={"targets": "once", **section})
     assert not (tmp_path / "cache" / "teachers").exists()

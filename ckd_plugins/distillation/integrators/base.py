@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ckd_plugins.distillation.integrators.measures import confidence, consistency, normalize_gate
+from ckd_plugins.distillation.integrators.measures import confidence, consistency, normalize_gate, taught_rows
 from ckd_plugins.distillation.numerics import LOG_ZERO, masked_log_softmax
 from ckd_plugins.distillation.target import Target
 
@@ -127,7 +127,7 @@ class Integrator(nn.Module):
                 ``None`` allows everything.
         """
         result = self.integrate(logits, known, target, mask)
-        return replace(result, gate=normalize_gate(result.gate, known.any(dim=0)))
+        return replace(result, gate=normalize_gate(result.gate, taught_rows(result.weights)))
 
 
 def _pool(probs: Tensor, log_probs: Tensor, weights: Tensor, row_known: Tensor) -> Tensor:

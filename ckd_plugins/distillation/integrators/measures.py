@@ -7,17 +7,18 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["certainty", "confidence", "consistency", "gate_over", "normalize_gate", "softmax_over_known"]
+__all__ = ["certainty", "confidence", "consistency", "gate_over", "normalize_gate", "softmax_over_known", "taught_rows"]
 
 
 def confidence(probs: Tensor, log_probs: Tensor, known: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
     r"""How much a teacher believes in what the user really did next.
 
-    .. math:: \mathrm{conf}_u^k = p_u^k(i_u^+)
+    .. math:: \mathrm{conf}_u^k = \frac{C_u^k}{C}\, p_u^k(i_u^+)
 
-    Rows whose target is not among the candidates fall back to :func:`certainty`, which needs no target. A teacher that
-    knows the row but not the target item has confidence 0. Source: reconstruction of CKD-MDSR (arXiv:2401.00797); both
-    forms are ours.
+    with the number :math:`C_u^k` of the :math:`C` candidates that are allowed for the row and known to the teacher:
+    among few any one is likely, which says little. Where all are known it is the probability. Rows whose target is not
+    among the candidates fall back to :func:`certainty`, which needs no target. A teacher that knows the row but not the
+    target item has confidence 0. Source: reconstruction of CKD-MDSR (arXiv:2401.00797); both forms are ours.
 
     Args:
         probs: ``[K, B, C]``.
@@ -31,6 +32,8 @@ def confidence(probs: Tensor, log_probs: Tensor, known: Tensor, target: Tensor, 
     """
     column = target.clamp_min(0).expand(probs.shape[0], -1).unsqueeze(-1)
     value = probs.gather(-1, column).squeeze(-1)
+    if mask is not None:
+        value = value * mask.to(value.dtype).mean(dim=-1)
     if bool((target < 0).any()):
         value = torch.where(target >= 0, value, certainty(probs, log_probs, mask))
     return value.masked_fill(~known, 0.0)
@@ -138,12 +141,17 @@ def gate_over(score: Tensor, known: Tensor) -> Tensor:
     return score.masked_fill(~known, 0.0).sum(dim=0) / known.sum(dim=0).clamp_min(1)
 
 
-def normalize_gate(gate: Tensor, row_known: Tensor) -> Tensor:
-    """Scale a gate ``[B]`` to mean 1 over the rows of ``row_known`` (bool ``[B]``), and to 0 in the others.
+def taught_rows(weights: Tensor) -> Tensor:
+    """Which rows some teacher has a say in: bool ``[B]``, by the teachers' weights ``[K, B]``."""
+    return (weights > 0).any(dim=0)
+
+
+def normalize_gate(gate: Tensor, rows: Tensor) -> Tensor:
+    """Scale a gate ``[B]`` to mean 1 over ``rows`` (bool ``[B]``), and to 0 in the others.
 
     So that distillation keeps its strength whatever the teachers' confidence: that is what ``weight`` is for. A gate
     of 0 throughout stays 0.
     """
-    gate = gate.masked_fill(~row_known, 0.0)
-    mean = gate.sum() / row_known.sum().clamp_min(1)
+    gate = gate.masked_fill(~rows, 0.0)
+    mean = gate.sum() / rows.sum().clamp_min(1)
     return gate / mean.clamp_min(torch.finfo(gate.dtype).tiny)

@@ -36,6 +36,9 @@ class Loss(nn.Module):
     compares: ClassVar[Literal["scores", "vectors"]] = "scores"
     """What it is given of the student: scores of the candidates, or the vectors that scores are products of. Not every
     student has the latter, nor every teacher."""
+    whole: ClassVar[bool] = False
+    """Whether it goes by how the target ranks its least likely candidates too: a target cut to a row's likeliest items
+    says nothing of the others, and such a loss would take that for knowledge."""
 
     def __init__(self) -> None:
         # A signature of our own: nn.Module's takes any option, and configurations are checked against it.

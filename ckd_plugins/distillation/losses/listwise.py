@@ -24,7 +24,8 @@ class ListMLE(Loss):
         \frac{\exp(y_{\pi(r)} / \tau)}{\sum_{j=r}^{C} \exp(y_{\pi(j)} / \tau)}
 
     where :math:`\pi` sorts the candidates by the target, best first: the Plackett-Luce likelihood of the first
-    :math:`n` places, whose denominators hold the remaining candidates in any order. Only the target's order counts.
+    :math:`n` places, whose denominators hold the remaining candidates in any order. Only the target's order counts, and
+    among candidates without any mass there is none: fewer places are learnt then.
     The mean over the places (the papers sum) keeps the size of the loss when ``top`` changes.
 
     Source: Xia et al., "Listwise Approach to Learning to Rank", ICML 2008 (ListMLE); Kang et al., "DE-RRD", CIKM 2020
@@ -60,13 +61,13 @@ class ListMLE(Loss):
         if mask is not None:
             scores = scores.masked_fill(~mask, lowest)
             order = order.masked_fill(~mask, torch.finfo(order.dtype).min)
-        places = order.topk(min(self.top, order.shape[-1]), dim=-1).indices
+        found = order.topk(min(self.top, order.shape[-1]), dim=-1)
+        places = found.indices
         best = scores.gather(-1, places)
         # Denominators from the last place up: what is in none of the places first, then one place after the other.
         rest = torch.logsumexp(scores.scatter(-1, places, lowest), dim=-1, keepdim=True)
         upwards = torch.logcumsumexp(torch.cat([rest, best.flip(-1)], dim=-1), dim=-1)
         terms = upwards[..., 1:].flip(-1) - best
-        if mask is None:
-            return {"listwise": terms.mean(dim=-1)}
-        allowed = mask.gather(-1, places)
+        # Among what the target gives no mass there is no order.
+        allowed = found.values.exp() > 0
         return {"listwise": terms.masked_fill(~allowed, 0.0).sum(dim=-1) / allowed.sum(dim=-1).clamp_min(1)}

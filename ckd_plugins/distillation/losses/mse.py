@@ -29,6 +29,7 @@ class StandardizedMSE(Loss):
     Terms: ``mse``.
     """
 
+    whole: ClassVar[bool] = True
     citation: ClassVar[str] = (
         "@inproceedings{sun2024logit, title={Logit Standardization in Knowledge Distillation}, author={Sun, Shangquan "
         "and Ren, Wenqi and Li, Jingzhi and Wang, Rui and Cao, Xiaochun}, booktitle={CVPR}, year={2024}}"

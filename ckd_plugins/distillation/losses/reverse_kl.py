@@ -28,6 +28,7 @@ class ReverseKL(Loss):
     Terms: ``reverse_kl``.
     """
 
+    whole: ClassVar[bool] = True
     citation: ClassVar[str] = (
         "@inproceedings{gu2024minillm, title={{MiniLLM}: Knowledge Distillation of Large Language Models}, author={Gu, "
         "Yuxian and Dong, Li and Wei, Furu and Huang, Minlie}, booktitle={ICLR}, year={2024}}"

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ckd_plugins.distillation.losses import ListMLE
+from ckd_plugins.distillation.numerics import LOG_ZERO
 from ckd_plugins.errors import ConfigError
 
 
@@ -36,6 +37,17 @@ def test_only_the_order_of_the_target_counts(batch, make_target):
     stretched = make_target(torch.where(mask, target.log_probs * 3 - 1, target.log_probs))
     plain = ListMLE(top=4)(student, target, mask)["listwise"]
     torch.testing.assert_close(ListMLE(top=4)(student, stretched, mask)["listwise"], plain)
+
+
+def test_there_is_no_order_among_what_has_no_mass(batch, make_target):
+    """A target cut to its likeliest items taught the order in which the others happened to lie."""
+    student, target, _ = batch
+    order = target.log_probs.argsort(dim=-1, descending=True)
+    cut = make_target(target.log_probs.scatter(-1, order[:, 3:], LOG_ZERO))
+    found = ListMLE(top=5)(student, cut)["listwise"]
+    for b in range(6):
+        wanted = plackett_luce(student[b].tolist(), order[b].tolist(), 3)
+        assert abs(float(found[b]) - wanted) < 1e-12
 
 
 def test_top_must_be_positive():
