@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ckd_plugins._component import Component, Lookup, Name, Section
 from ckd_plugins._config_errors import config_error
 from ckd_plugins._config_files import SECTION, SHORT, overlay, parse_value, read_yaml, split
+from ckd_plugins._measure import Measure
 from ckd_plugins._scheduled import NotNegative, Number, Positive, Scheduled
 from ckd_plugins._teacher_component import TeacherComponent, labelled
 
@@ -26,6 +27,7 @@ __all__ = [
     "Curriculum",
     "Domains",
     "Lookup",
+    "Measure",
     "Scheduled",
     "Signals",
     "Speed",
@@ -56,11 +58,11 @@ class TeacherOrder(Section):
 class Curriculum(Section):
     """Which training rows are drawn when, and which teachers are listened to."""
 
-    difficulty: Annotated[dict[Name, Annotated[Number, Field(gt=0)]], Field(min_length=1)] | None = Field(
-        default={"length": 0.5, "popularity": 0.5}
+    difficulty: Annotated[dict[Name, Measure], Field(min_length=1)] | None = Field(
+        default={"length": Measure(weight=0.5), "popularity": Measure(weight=0.5)}
     )
-    """Measures of difficulty and their weights; a name or a list of names means equal weights, ``null`` all rows
-    always."""
+    """Measures of difficulty and their weights, with options as in ``{length: {weight: 0.5, short_is_hard: true}}``; a
+    name or a list of names means equal weights, ``null`` all rows always."""
     direction: Literal["easy_first", "hard_first"] = "easy_first"
     """Whether training starts with the easy rows or with the hard ones."""
     schedule: Component = Component(name="root")
@@ -75,7 +77,7 @@ class Curriculum(Section):
     def _switch(cls, given: Any) -> Any:
         return ({} if given else None) if isinstance(given, bool) else given
 
-    @field_validator("difficulty", mode="before", json_schema_input_type=str | list[str] | dict[str, float] | None)
+    @field_validator("difficulty", mode="before", json_schema_input_type=str | list[str] | dict[str, Measure] | None)
     @classmethod
     def _equal_weights(cls, given: Any) -> Any:
         names = [given] if isinstance(given, str) else given

@@ -169,6 +169,8 @@ class DifficultySpec(Spec):
 
     teachers: int = 0
     """How many teachers the measure asks at least; 0 when it does not look at them."""
+    changes: bool = False
+    """Whether the measure is asked anew before each epoch: one that looks at ``evidence.student_loss``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,6 +111,8 @@ def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
         name = field["$ref"].rsplit("/", 1)[-1]
         if name == "Scheduled":
             return "[schedule](concepts/distillation.md#schedules)"
+        if name == "Measure":
+            return "[measure](concepts/curriculum.md#measures-of-difficulty)"
         return "[component](#components)" if name in _COMPONENTS else f"[section](#ckd{_place(name).replace('.', '')})"
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_type(part, schema) for part in field["anyOf"]))
@@ -251,8 +253,6 @@ def components(kind: str) -> str:
                 continue
             default = "required" if parameter.default is parameter.empty else f"`{_short(parameter.default)}`"
             rows.append((f"`{name}`", default, _sentence(meanings.get(name, ""))))
-        if rows and kind == "difficulty":
-            out += ["Arguments when called from Python:", ""]
         if rows:
             out += [_table(("option", "default", "meaning"), rows), ""]
     return "\n".join(out)

@@ -14,6 +14,7 @@ from ckd_plugins.config import (
     CkdConfig,
     Component,
     Curriculum,
+    Measure,
     Text,
     default_cache_dir,
     json_schema,
@@ -52,7 +53,7 @@ KNOWN = (
         ({"curriculum": {"difficulty": {}}}, "setting 'ckd.curriculum.difficulty' should not be empty, got {}"),
         (
             {"curriculum": {"difficulty": {"length": 0}}},
-            "setting 'ckd.curriculum.difficulty.length' should be greater than 0, got 0",
+            "setting 'ckd.curriculum.difficulty.length.weight' should be greater than 0, got 0",
         ),
         (
             {"curriculum": {"direction": "easy"}},
@@ -165,7 +166,47 @@ def test_difficulty_may_be_a_name(given):
     """One measure needs no weight."""
     config = CkdConfig.parse({"curriculum": {"difficulty": given}})
     assert config.curriculum is not None
-    assert config.curriculum.difficulty == {"length": 1.0}
+    assert config.curriculum.model_dump()["difficulty"] == {"length": 1.0}
+
+
+def test_a_measure_may_have_options():
+    """What is given in the short form must read the same in a manifest, and start the same run."""
+    given = {"length": {"weight": 2.0, "short_is_hard": True}, "popularity": 0.5}
+    config = CkdConfig.parse({"curriculum": {"difficulty": given}})
+    assert config.curriculum is not None
+    assert config.curriculum.difficulty == {
+        "length": Measure(weight=2.0, options={"short_is_hard": True}),
+        "popularity": Measure(weight=0.5),
+    }
+    assert config.curriculum.model_dump()["difficulty"] == given
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "expected"),
+    [
+        ({"targets": "once"}, {"ckd.targets.top": 30}, {"when": "once", "top": 30}),
+        ({"targets": {"top": 30}}, {"ckd.targets": "batch"}, {"when": "batch", "top": 30}),
+        ({"signals": "int8"}, {"ckd.signals.top": 30}, {"vectors": "int8", "top": 30}),
+        ({"text": ["title"]}, {"ckd.text.encoder": "huggingface"}, {"fields": ("title",)}),
+    ],
+)
+def test_a_word_for_a_section_merges_with_its_other_settings(tmp_path, below, above, expected):
+    """'unknown setting ckd.targets.name', which nobody wrote; and a list of text columns was lost without a word."""
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump({"ckd": below}))
+    section = getattr(load_config([file], above)[1], next(iter(below)))
+    assert {name: getattr(section, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "name"), [({"integrator": {"gamma": 0.2}}, "confidence_consistency"), ({"loss": {"tau": 2}}, "kl")]
+)
+def test_options_without_a_name_are_the_defaults(given, name):
+    """The page says that one option of a component may be set; of the default one it had to be named first."""
+    ((setting, options),) = given.items()
+    found = getattr(CkdConfig.parse(given), setting)
+    assert (found.name, found.options) == (name, options)
+    assert CkdConfig.parse({"curriculum": {"schedule": {"start": 0.3}}}).curriculum.schedule.name == "root"
 
 
 def test_a_dumped_config_reads_back_the_same():

@@ -14,7 +14,7 @@ _ROOM = "ckd_plugins.curriculum"
 
 @hookimpl
 def ckd_register_difficulties() -> Iterator[DifficultySpec]:
-    """Register ``length``, ``popularity``, ``teacher_confidence`` and ``teacher_disagreement``."""
+    """Register ``length``, ``popularity``, ``teacher_confidence``, ``teacher_disagreement`` and ``student_loss``."""
     yield DifficultySpec(
         name="length", factory=f"{_ROOM}.difficulty:length", summary="length of the history (CKD-MDSR)"
     )
@@ -32,6 +32,13 @@ def ckd_register_difficulties() -> Iterator[DifficultySpec]:
         factory=f"{_ROOM}.difficulty:teacher_disagreement",
         summary="what the teachers dispute",
         teachers=2,
+    )
+    yield DifficultySpec(
+        name="student_loss",
+        factory=f"{_ROOM}.difficulty:student_loss",
+        summary="what the student cannot do yet, epoch by epoch",
+        teachers=1,
+        changes=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""How hard a training instance is: four measures, and how they become one.
+"""How hard a training instance is: five measures, and how they become one.
 
 A measure is ``f(evidence, **options) -> float64 [R]``; larger is harder, the scale is its own. NaN says that the
 measure knows nothing of a row.
@@ -14,7 +14,7 @@ import numpy as np
 from ckd_plugins.curriculum.evidence import Evidence, Floats
 from ckd_plugins.errors import ConfigError, DataError
 
-__all__ = ["cdf", "combine", "length", "popularity", "teacher_confidence", "teacher_disagreement"]
+__all__ = ["cdf", "combine", "length", "popularity", "student_loss", "teacher_confidence", "teacher_disagreement"]
 
 
 def length(evidence: Evidence, *, short_is_hard: bool = False) -> Floats:
@@ -84,6 +84,27 @@ def teacher_disagreement(evidence: Evidence, *, agreement_is_hard: bool = False)
     if evidence.disagreement is None:
         raise ConfigError("difficulty teacher_disagreement needs teachers; name two or more, or leave the measure out")
     return -evidence.disagreement if agreement_is_hard else evidence.disagreement
+
+
+def student_loss(evidence: Evidence, *, low_is_hard: bool = False) -> Floats:
+    r"""What the student lost on the row when it last met it, :math:`-\log q_u(i_u^+)`: what it cannot do yet is hard.
+
+    The softmax is over the batch's targets. Asked anew before each epoch; rows that the student has not met yet are in
+    the middle.
+
+    Source: self-paced learning, Kumar, Packer & Koller, NIPS 2010; remembering the losses of earlier epochs, Loshchilov
+    & Hutter, "Online Batch Selection", ICLR workshop 2016 (arXiv:1511.06343).
+
+    Args:
+        evidence: the rows.
+        low_is_hard: ``True`` turns it round.
+
+    Raises:
+        ConfigError: no student is watched.
+    """
+    if evidence.student_loss is None:
+        raise ConfigError("difficulty student_loss needs a student that is distilled; name a teacher, or leave it out")
+    return -evidence.student_loss if low_is_hard else evidence.student_loss
 
 
 def cdf(values: Floats) -> Floats:

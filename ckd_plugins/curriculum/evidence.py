@@ -39,11 +39,14 @@ class Evidence:
     """``[R]`` mean confidence of the teachers in [0, 1]; NaN where none knows the row. ``None`` = no teachers asked."""
     disagreement: Floats | None = None
     """``[R]`` mean divergence between the teachers (1 - consistency); NaN where none knows the row."""
+    student_loss: Floats | None = None
+    """``[R]`` what the student lost on each row when it last met it, in nats; NaN where it has not. ``None`` = no
+    student is watched."""
 
     def __post_init__(self) -> None:
         for name in ("flat", "start", "stop", "targets"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.int64))
-        for name in ("popularity", "confidence", "disagreement"):
+        for name in ("popularity", "confidence", "disagreement", "student_loss"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, np.asarray(value, dtype=np.float64))
@@ -52,6 +55,7 @@ class Evidence:
             "stop": self.stop,
             "confidence": self.confidence,
             "disagreement": self.disagreement,
+            "student_loss": self.student_loss,
         }
         for name, array in rows.items():
             if array is not None and len(array) != len(self.targets):
@@ -64,11 +68,6 @@ class Evidence:
     def lengths(self) -> Ints:
         """``[R]`` number of items in each history."""
         return self.stop - self.start
-
-    @property
-    def target_popularity(self) -> Floats:
-        """``[R]`` train interactions of each row's target."""
-        return self.popularity[self.targets]
 
     def history_sum(self, values: Floats) -> Floats:
         """Sum of ``values [n]`` over each row's history: ``[R]``, 0 for an empty one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ class CurriculumSampler(Sampler[int]):
 
     Equal difficulties are put in an order that depends on ``seed`` alone, so that the number of rows follows the
     competence exactly and rows once eligible stay so. The order of a pass depends on ``seed`` and the epoch alone:
-    iterating twice within an epoch gives the same order, and a resumed run continues as the whole run would have.
+    iterating twice within an epoch gives the same order, and a resumed run continues as the whole run would have: in
+    the middle of an epoch, by :meth:`load_state_dict`, with the row after the last that was drawn.
 
     It is an index sampler in flat order and goes where RecBole's loaders keep theirs
     (``loader.batch_sampler.sampler``); the loader cuts the batches. With ``lengths``, rows of similar length come
@@ -53,6 +54,7 @@ class CurriculumSampler(Sampler[int]):
         groups: ``[R]`` each row's group, from 0.
         within: apply the competence to each group rather than to all rows.
         temperature: of the groups' shares; 1 is as they are.
+        refresh: asked for the difficulties anew before every epoch but the first; ``None`` leaves them.
 
     Raises:
         ConfigError: a number is out of range, or both or none of ``epochs`` and ``progress`` are given.
@@ -76,6 +78,7 @@ class CurriculumSampler(Sampler[int]):
         groups: npt.ArrayLike | None = None,
         within: bool = False,
         temperature: float = 1.0,
+        refresh: Callable[[], Floats] | None = None,
     ) -> None:
         values = np.asarray(difficulty, dtype=np.float64)
         if (epochs is None) == (progress is None):
@@ -92,8 +95,6 @@ class CurriculumSampler(Sampler[int]):
             raise ConfigError("curriculum sampler: buckets by length need batch_size")
         if len(values) < world_size:
             raise DataError(f"curriculum sampler: {len(values)} rows for {world_size} processes; one each is the least")
-        if np.isnan(values).any():
-            raise DataError("curriculum sampler: difficulty holds NaN; combine() gives such rows a middle place")
         if groups is not None and len(np.asarray(groups)) != len(values):
             raise DataError(f"curriculum sampler: {len(np.asarray(groups))} groups for {len(values)} rows")
         if not temperature > 0:
@@ -107,12 +108,26 @@ class CurriculumSampler(Sampler[int]):
         self._lengths = None if lengths is None else np.asarray(lengths, dtype=np.int64)
         if self._lengths is not None and len(self._lengths) != len(values):
             raise DataError(f"curriculum sampler: {len(self._lengths)} lengths for {len(values)} rows")
-        self._easiest_first: Ints = np.lexsort((np.random.default_rng([seed, 0]).permutation(len(values)), values))
-        self._groups = Groups(groups, self._easiest_first, within, temperature) if groups is not None else None
+        self._group_of, self._within, self._temperature = groups, within, temperature
+        self._refresh, self._drawn, self._skip = refresh, 0, 0
+        self.epoch = 0
+        self._order(values)
         self.set_epoch(0)
+
+    def _order(self, difficulty: Floats) -> None:
+        if np.isnan(difficulty).any():
+            raise DataError("curriculum sampler: difficulty holds NaN; combine() gives such rows a middle place")
+        ties = np.random.default_rng([self.seed, 0]).permutation(len(difficulty))
+        self._easiest_first: Ints = np.lexsort((ties, difficulty))
+        groups = self._group_of
+        self._groups = None if groups is None else Groups(groups, self._easiest_first, self._within, self._temperature)
 
     def set_epoch(self, epoch: int) -> None:
         """Set the pass for ``epoch`` (from 0)."""
+        if epoch != self.epoch:
+            self._drawn = self._skip = 0
+            if self._refresh is not None and epoch:
+                self._order(np.asarray(self._refresh(), dtype=np.float64))
         self.epoch = epoch
         progress = min(max(float(self._progress(epoch)), 0.0), 1.0)
         self.competence = min(max(float(self.schedule(progress)), self.min_share), 1.0)
@@ -134,7 +149,22 @@ class CurriculumSampler(Sampler[int]):
         order = rng.permutation(self._eligible_rows(rng))[: len(self) * self.world_size]
         if self._lengths is not None and self.batch_size is not None:
             order = self._bucket(order, rng, self._lengths, self.batch_size * self.world_size)
-        return iter(order[self.rank :: self.world_size].tolist())
+        skip, self._skip = self._skip, 0
+        self._drawn = skip
+        return self._counted(order[self.rank :: self.world_size][skip:].tolist())
+
+    def _counted(self, rows: list[int]) -> Iterator[int]:
+        for self._drawn, row in enumerate(rows, start=self._drawn + 1):  # noqa: B020 (an attribute of self, not self)
+            yield row
+
+    def state_dict(self) -> dict[str, int]:
+        """Which epoch it is, and how many of this rank's rows were drawn in the pass that was begun last."""
+        return {"epoch": self.epoch, "drawn": self._drawn}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Continue an interrupted pass: the next one begins with the row after the last that was drawn."""
+        self.set_epoch(state["epoch"])
+        self._drawn = self._skip = state["drawn"]
 
     def _eligible_rows(self, rng: np.random.Generator) -> Ints:
         if self._groups is None:

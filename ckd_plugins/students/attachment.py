@@ -14,6 +14,7 @@ from torch.nn.functional import embedding
 from ckd_plugins.errors import StudentError
 from ckd_plugins.host.speed.cross_entropy import Shared, shared_softmax
 from ckd_plugins.students.families import loss_method, require_student, trains_ranking
+from ckd_plugins.students.losses import losses_among_targets
 from ckd_plugins.students.readers.base import Reader, per_row
 from ckd_plugins.students.readers.vectors import VectorReader
 from ckd_plugins.students.rows import BatchRows, Rows, RowSource
@@ -74,15 +75,10 @@ class Balance(Protocol):
 
 
 class Read:
-    """Scores of candidates for the rows of one batch: a callable of ``Candidates`` or of item ids.
-
-    Attributes:
-        max_candidates: more candidates than this are costly to read; ``None`` when it makes no difference.
-    """
+    """Scores of candidates for the rows of one batch: a callable of ``Candidates`` or of item ids."""
 
     def __init__(self, reader: Reader, interaction: Any, positions: slice | Tensor) -> None:
         self._reader, self._interaction, self._positions = reader, interaction, positions
-        self.max_candidates = reader.max_candidates
 
     def __call__(self, candidates: Any) -> Tensor:
         """Raw scores ``[P, C]`` with gradients, for ``Candidates`` or item ids ``[C]`` or ``[P, C]``."""
@@ -112,12 +108,13 @@ class _DistilledLoss:
         reader: Reader,
         rows: RowSource,
         balance: Balance | None,
+        told: Callable[[Tensor, Tensor], None] | None,
     ) -> None:
         self._model, self._method = model, method
         self._own: Callable[..., Any] = getattr(model, method)
         self._objective, self._reader, self._rows = objective, reader, rows
         self._column: str = getattr(model, "USER_ID", "user_id")  # of every batch, and one value a row
-        self._balance = balance
+        self._balance, self._told = balance, told
         self._parameters = [] if balance is None else list(model.parameters())
         self.terms, self.clock = Terms(), Stopwatch()
         self._shares = reader.softmax and isinstance(objective, SharingObjective)
@@ -166,6 +163,8 @@ class _DistilledLoss:
             own = self._own(interaction, *args, **kwargs)
         try:
             read = Read(self._reader, per_row(interaction, self._column), rows.positions)
+            if self._told is not None:
+                self._told(rows.ids, losses_among_targets(read, rows.targets, self._reader.max_candidates))
             if taken is None or taken.loss is None:
                 self._shares = self._shares and taken is None  # a softmax that took nothing will not the next time
                 with self.clock.running(rows.ids.device):
@@ -283,6 +282,7 @@ def attach(
     row_field: str = "ckd_row",
     rows: RowSource | None = None,
     balance: Balance | None = None,
+    told: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Handle:
     """Add a distillation objective to the loss of a stock RecBole model instance.
 
@@ -300,6 +300,8 @@ def attach(
         rows: another way to find the rows of a batch (:class:`UserRows` for autoencoders); default: by ``row_field``
             and the model's own names of columns.
         balance: weighs the objective beside the own loss, batch by batch; ``None`` leaves its weight alone.
+        told: is called in each batch with the rows' ids ``[P]`` and what the student loses on each, ``[P]``: the
+            cross-entropy of its target among the batch's.
 
     Returns:
         A handle, also a context manager that detaches at its end.
@@ -317,7 +319,7 @@ def attach(
     if reader is None or reader.model is not model:
         raise StudentError(f"the reader {reader!r} was not made for this {name}; choose one with choose_reader")
     source = rows or _batch_rows(model, row_field)
-    return Handle(model, reader, method, _DistilledLoss(model, method, objective, reader, source, balance))
+    return Handle(model, reader, method, _DistilledLoss(model, method, objective, reader, source, balance, told))
 
 
 def _batch_rows(model: Any, row_field: str) -> BatchRows:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+from ckd_plugins.curriculum.memory import LossMemory
 from ckd_plugins.errors import StudentError
 from ckd_plugins.host.beside import train_beside
 from ckd_plugins.host.data import Splits, load_splits
@@ -25,6 +26,7 @@ from ckd_plugins.training.default_weight import weight_of
 from ckd_plugins.training.judging import judge_in_slices
 from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.material import Material, gather, ranked_within
+from ckd_plugins.training.measuring import changing
 from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.per_user import file_name, per_user, write_per_user
 from ckd_plugins.training.probing import make_probe
@@ -95,11 +97,13 @@ def fit(
             if reader is not None and integrates_once(config, reader, registry):
                 with seconds("targets"):
                     soft = soft_targets(taught, material, config, registry, reporter)
-            sampler = order_rows(student, splits, material, signals, config, host, registry, soft)
+            remembers = reader is not None and changing(config.curriculum, registry)
+            memory = LossMemory(len(material.instances)) if remembers else None
+            sampler = order_rows(student, splits, material, signals, config, host, registry, soft, memory)
             if reader is not None:
                 size = rows_a_batch(splits.train)
                 handle, objective = make_student(
-                    student, reader, signals, material, config, registry, seed, size, subscription, soft
+                    student, reader, signals, material, config, registry, seed, size, subscription, soft, memory
                 )
         advance = stack.enter_context(reporter.task(_title(run), int(host["epochs"])))
         watcher = Watcher(run, registry, handle, sampler, objective, advance)

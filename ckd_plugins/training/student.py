@@ -10,6 +10,7 @@ import torch
 
 from ckd_plugins._scheduled import Scheduled, over_epochs
 from ckd_plugins.config import CkdConfig, Component
+from ckd_plugins.curriculum.memory import LossMemory
 from ckd_plugins.distillation.candidates import CandidateSource
 from ckd_plugins.distillation.objective import Objective
 from ckd_plugins.distillation.pacing import TeacherPace
@@ -50,7 +51,8 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
     """
     if config.curriculum is not None:
         config.curriculum.schedule.build(registry, "schedule", until=1.0)
-        for name in config.curriculum.difficulty or ():
+        for name, measure in (config.curriculum.difficulty or {}).items():
+            Component(name=name, options=measure.options).check(registry, "difficulty", ("evidence",))
             least = getattr(registry.get("difficulty", name), "teachers", 0)
             if len(config.teachers) < least:
                 raise ConfigError(
@@ -147,6 +149,7 @@ def make_student(
     batch_size: int,
     subscription: Subscription | None = None,
     soft: SoftTargets | None = None,
+    memory: LossMemory | None = None,
 ) -> tuple[Handle, Objective | SoftObjective]:
     """Attach the objective of a config to a model instance.
 
@@ -161,6 +164,7 @@ def make_student(
         batch_size: rows of a batch that are distilled, at most.
         subscription: the student's record.
         soft: what the teachers hold of every row, where they were integrated before.
+        memory: is told what the student loses on each row.
     """
     weight, temperature = (over_epochs(s, registry) for s in (weight_of(config, reader), config.temperature))
     loss = config.loss.build(registry, "loss", tau=temperature(0))
@@ -185,7 +189,8 @@ def make_student(
     rows = row_source(model, material, subscription)
     # Fixed is no balance at all: the step is the one of a student without.
     balance = None if config.balance.name == "fixed" else config.balance.build(registry, "balance")
-    return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows, balance=balance), objective
+    told = None if memory is None else memory.see
+    return attach(model, objective, reader, row_field=ROW_FIELD, rows=rows, balance=balance, told=told), objective
 
 
 def _pace(config: CkdConfig, names: Sequence[str], registry: Registry) -> TeacherPace | None:

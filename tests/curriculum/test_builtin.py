@@ -18,9 +18,11 @@ def test_names():
         "popularity",
         "teacher_confidence",
         "teacher_disagreement",
+        "student_loss",
     ]
     assert [spec.name for spec in SCHEDULES] == ["linear", "root", "geometric", "steps"]
-    assert [spec.teachers for spec in DIFFICULTIES] == [0, 0, 1, 2]
+    assert [spec.teachers for spec in DIFFICULTIES] == [0, 0, 1, 2, 1]
+    assert [spec.changes for spec in DIFFICULTIES] == [False] * 4 + [True]
 
 
 @pytest.mark.parametrize("spec", DIFFICULTIES, ids=lambda spec: spec.name)

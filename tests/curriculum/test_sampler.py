@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from itertools import pairwise
 
@@ -91,6 +92,42 @@ def test_the_order_depends_on_seed_and_epoch_alone(options, epoch):
     list(other)
     other.set_epoch(epoch)
     assert list(other) == first
+
+
+@settings(max_examples=40)
+@given(settings_of(), st.integers(1, 3), st.integers(0, 4), st.floats(0, 1))
+def test_an_interrupted_pass_goes_on_where_it_was(options, world, epoch, share):
+    """Drawn from the start again, the first rows of an epoch would be learnt twice, or the others never."""
+    for one, other in zip(ranks(options, world, epoch), ranks(options, world, 0), strict=True):
+        whole = list(one)
+        iterator, drawn = iter(one), int(share * len(whole))
+        first = [next(iterator) for _ in range(drawn)]
+        state = json.loads(json.dumps(one.state_dict()))
+        other.load_state_dict(state)
+        other.set_epoch(epoch)  # as a trainer does that begins the epoch again
+        assert first + list(other) == whole
+        assert list(other) == whole
+        other.set_epoch(epoch + 1)
+        one.set_epoch(epoch + 1)
+        assert list(other) == list(one)
+
+
+def test_difficulties_may_change_from_epoch_to_epoch():
+    """Rows that the student has learnt since must come, and in the first epoch nobody has learnt anything."""
+    asked = []
+
+    def refresh():
+        asked.append(True)
+        return -np.arange(10.0)
+
+    sampler = CurriculumSampler(np.arange(10.0), lambda p: 0.3, epochs=2, refresh=refresh)
+    assert sorted(sampler) == [0, 1, 2]
+    sampler.set_epoch(0)
+    assert not asked
+    sampler.set_epoch(1)
+    assert sorted(sampler) == [7, 8, 9]
+    sampler.set_epoch(1)
+    assert asked == [True]
 
 
 def test_epochs_and_seeds_differ():

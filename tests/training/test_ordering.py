@@ -12,19 +12,10 @@ import torch
 
 from ckd_plugins import DifficultySpec, hookimpl
 from ckd_plugins.config import CkdConfig
-from ckd_plugins.curriculum.difficulty import teacher_confidence
-from ckd_plugins.curriculum.evidence import Evidence
 from ckd_plugins.curriculum.sampler import CurriculumSampler
-from ckd_plugins.distillation.integrators import Best as BestTeacher
-from ckd_plugins.distillation.soft_targets import SoftTargets, integrate
 from ckd_plugins.errors import ConfigError, UnknownNameError
 from ckd_plugins.host.data import ROW_FIELD
 from ckd_plugins.registry import Registry
-from ckd_plugins.signals.base import Signal
-from ckd_plugins.signals.best import Best, find_best
-from ckd_plugins.signals.dense import DenseSignal
-from ckd_plugins.signals.factors import FactorSignal
-from ckd_plugins.training import ordering
 from ckd_plugins.training.ordering import order_rows
 
 Prepare = Callable[..., Any]
@@ -35,11 +26,9 @@ def ordered(
     run: Any,
     registry: Registry,
     section: dict[str, Any] | None = None,
-    signals: Sequence[Signal] = (),
-    soft: SoftTargets | None = None,
 ) -> CurriculumSampler | None:
     config = CkdConfig.parse(section or {})
-    return order_rows(run.model, run.splits, run.material, signals, config, run.host, registry, soft)
+    return order_rows(run.model, run.splits, run.material, (), config, run.host, registry)
 
 
 def batches(run: Any) -> list[Any]:
@@ -128,19 +117,12 @@ def test_a_curriculum_of_rows_does_not_fit_an_autoencoder(
     assert not list((tmp_path / "cache").glob("teachers/*"))
 
 
-class Measures:
-    """Two measures of a plugin: by row number, and one that keeps what it saw."""
-
-    seen: Evidence
+class RowNumber:
+    """A measure of a plugin."""
 
     @hookimpl
     def ckd_register_difficulties(self) -> Iterator[DifficultySpec]:
         yield DifficultySpec(name="row_number", factory=lambda evidence: np.arange(len(evidence), dtype=float))
-        yield DifficultySpec(name="looks", factory=self.looks, teachers=1)
-
-    def looks(self, evidence: Evidence) -> np.ndarray:
-        self.seen = evidence
-        return np.zeros(len(evidence))
 
 
 @pytest.mark.parametrize(("direction", "easiest"), [("easy_first", slice(None, 1)), ("hard_first", slice(-1, None))])
@@ -149,7 +131,7 @@ def test_a_plugins_difficulty_decides_which_rows_come_first(
     prepare: Prepare, registry: Registry, model: str, direction: str, easiest: slice
 ) -> None:
     """A registered measure that is looked up but not used would leave the default curriculum in place."""
-    registry.register(Measures(), "measures")
+    registry.register(RowNumber(), "measures")
     curriculum = {"difficulty": "row_number", "direction": direction, "epochs": 4}
     run = prepare(model)
     sampler = ordered(run, registry, {"curriculum": curriculum})
@@ -166,133 +148,6 @@ def test_a_plugins_difficulty_decides_which_rows_come_first(
     assert sizes[0] < len(rows) / 2
     assert sizes[3] < len(rows)
     assert rows[easiest]
-
-
-def test_evidence_is_the_runs_own(prepare: Prepare, registry: Registry) -> None:
-    """Lengths and popularity of other rows would make a curriculum of noise."""
-    measures = Measures()
-    registry.register(measures, "measures")
-    run = prepare("SASRec")
-    ordered(run, registry, {"curriculum": {"difficulty": "looks"}})
-    features = run.splits.train_dataset.inter_feat
-    assert measures.seen.lengths.tolist() == features["item_length"].tolist()
-    assert (measures.seen.targets + 1).tolist() == features["item_id"].tolist()
-    assert measures.seen.confidence is None
-
-
-def test_teachers_are_asked_over_the_whole_catalogue(prepare: Prepare, registry: Registry) -> None:
-    """Confidence without the teacher's temperature, or among other candidates, ranks rows in another order."""
-    measures = Measures()
-    registry.register(measures, "measures")
-    run = prepare("BPR")
-    n, rows = len(run.material.tokens), len(run.splits.train_dataset)
-    generator = torch.Generator().manual_seed(0)
-    tables = [torch.randn(rows, n, generator=generator) for _ in range(2)]
-    known = [torch.rand(rows, generator=generator) < share for share in (0.8, 0.6)]
-    signals = [
-        DenseSignal.from_arrays(t, name=f"t{i}", temperature=0.5 + i, known=k)
-        for i, (t, k) in enumerate(zip(tables, known, strict=True))
-    ]
-    ordered(run, registry, {"curriculum": {"difficulty": "looks"}}, signals)
-    shares = [(t[:, 1:].double() / (0.5 + i)).softmax(-1).numpy() for i, t in enumerate(tables)]
-    own = np.stack([s[np.arange(rows), run.material.instances.target] for s in shares])
-    mask = np.stack([k.numpy() for k in known])
-    with np.errstate(invalid="ignore"):
-        expected = (own * mask).sum(0) / mask.sum(0)
-    found = measures.seen.confidence
-    assert found is not None
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert np.isnan(found).any()
-    middle = (shares[0] + shares[1]) / 2
-    divergence = sum((s * np.log(s / middle)).sum(-1) for s in shares) / 2 / np.log(2)
-    disputed = measures.seen.disagreement
-    assert disputed is not None
-    both = mask.all(0)
-    assert np.isnan(disputed[~both]).all()
-    # Each teacher against the other one; the divergence is symmetric, so the mean is the divergence itself.
-    np.testing.assert_allclose(disputed[both], divergence[both], atol=1e-5)
-
-
-@pytest.mark.parametrize("teachers", [1, 3])
-def test_teachers_that_were_integrated_are_not_asked_again(
-    prepare: Prepare, registry: Registry, monkeypatch: pytest.MonkeyPatch, teachers: int
-) -> None:
-    """Asking the catalogue costs as much as integrating it did; and the measures must be the same ones."""
-    measures = Measures()
-    registry.register(measures, "measures")
-    run, generator = prepare("BPR"), torch.Generator().manual_seed(0)
-    n, rows = len(run.material.tokens), len(run.splits.train_dataset)
-    signals = [
-        DenseSignal.from_arrays(
-            3 * torch.randn(rows, n, generator=generator),
-            name=f"t{k}",
-            known=torch.rand(rows, generator=generator) < 0.6,
-        )
-        for k in range(teachers)
-    ]
-    section = {"curriculum": {"difficulty": "looks"}}
-    ordered(run, registry, section, signals)
-    asked = measures.seen
-    targets = torch.from_numpy(run.material.instances.target).long() + 1
-    blocks = list(integrate(signals, BestTeacher(), targets, n, 10))
-    soft = SoftTargets(**{name: torch.cat([block[name] for block in blocks]) for name in blocks[0]})
-    for signal in signals:
-        monkeypatch.setattr(signal, "scores", None)
-    ordered(run, registry, section, signals, soft)
-    for name in ("confidence", "disagreement"):
-        before, after = getattr(asked, name), getattr(measures.seen, name)
-        if teachers == 1 and name == "disagreement":
-            assert before is after is None
-        else:
-            assert np.isnan(before).any()
-            np.testing.assert_array_equal(after, before)
-
-
-def listed(rows: int, items: int, seed: int) -> FactorSignal:
-    """A teacher with lists and totals, who does not know every fifth row and the last item."""
-    generator = torch.Generator().manual_seed(seed)
-    vectors, table = (torch.randn(n, 4, generator=generator) for n in (rows, items - 2))
-    best = Best(*map(torch.from_numpy, find_best(vectors.numpy(), None, table.numpy(), 0.5, 3)))
-    known = torch.where(torch.arange(rows) % 5 == 0, -1, torch.arange(rows))
-    bound = torch.cat([torch.tensor([-1]), torch.arange(items - 2), torch.tensor([-1])])
-    return FactorSignal(vectors, table, known, bound, name=f"t{seed}", temperature=0.5, best=best)
-
-
-@pytest.mark.parametrize("teachers", [1, 2])
-def test_confidence_that_is_stored_is_that_of_the_catalogue(
-    prepare: Prepare, registry: Registry, monkeypatch: pytest.MonkeyPatch, teachers: int
-) -> None:
-    """A short cut that orders rows otherwise is another curriculum; one that scores all items is none."""
-    run = prepare("BPR")
-    signals = [listed(len(run.splits.train_dataset), len(run.material.tokens), seed) for seed in range(teachers)]
-    section = {"curriculum": {"difficulty": "teacher_confidence"}}
-    known, confident, _ = ordering._ask(run.material, signals)
-    exact = (confident * known).sum(dim=1) / known.sum(dim=1)
-    found, disputed = ordering._teachers_view(run.material, signals, None, {teacher_confidence})
-    np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-7)
-    assert disputed is None
-    assert np.isnan(found).any()
-    assert (found == 0).any()  # the target is the item that nobody knows
-    monkeypatch.setattr(ordering, "_ask", lambda *_: pytest.fail("the catalogue was scored"))
-    assert ordered(run, registry, section, signals) is not None
-
-
-def test_what_looks_at_disagreement_gets_it(prepare: Prepare, registry: Registry) -> None:
-    """The short cut knows no disagreement: a measure that looks at it, a plugin's too, must not find None there."""
-    measures = Measures()
-    registry.register(measures, "measures")
-    run = prepare("BPR")
-    signals = [listed(len(run.splits.train_dataset), len(run.material.tokens), seed) for seed in range(2)]
-    ordered(run, registry, {"curriculum": {"difficulty": ["looks", "teacher_confidence"]}}, signals)
-    assert measures.seen.disagreement is not None
-
-
-def test_one_teacher_has_nobody_to_disagree_with(prepare: Prepare, registry: Registry) -> None:
-    """NaN everywhere would be taken for 'neither easy nor hard', and the curriculum would be a lottery."""
-    run = prepare("BPR")
-    signal = DenseSignal.from_arrays(torch.zeros(len(run.splits.train_dataset), len(run.material.tokens)))
-    with pytest.raises(ConfigError, match="teacher_disagreement needs teachers; name two or more"):
-        ordered(run, registry, {"curriculum": {"difficulty": "teacher_disagreement"}}, [signal])
 
 
 def test_a_measure_that_asks_teachers_needs_some(run: Callable[..., Any]) -> None:

@@ -1,0 +1,33 @@
+"""What a student loses on each row of a batch, whatever its own loss is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+__all__ = ["losses_among_targets"]
+
+
+@torch.no_grad()
+def losses_among_targets(read: Callable[[Tensor], Tensor], targets: Tensor, most: int | None = None) -> Tensor:
+    """Cross-entropy of each row's target among the batch's distinct ones.
+
+    Args:
+        read: scores ``[P, C]`` of items ``[C]`` or ``[P, C]``.
+        targets: int64 ``[P]`` item ids.
+        most: candidates of a row at most; the distinct targets beside its own are then taken at equal distances.
+
+    Returns:
+        float32 ``[P]`` in nats.
+    """
+    items, column = torch.unique(targets, return_inverse=True)
+    if most is None or len(items) <= most:
+        return cross_entropy(read(items).float(), column, reduction="none")
+    some = items[torch.linspace(0, len(items) - 1, most - 1, device=items.device).long()]
+    chosen = torch.cat([targets[:, None], some.expand(len(targets), -1)], dim=1)
+    scores = read(chosen).float()
+    scores[:, 1:] = scores[:, 1:].masked_fill(some == targets[:, None], -torch.inf)
+    return cross_entropy(scores, torch.zeros_like(targets), reduction="none")
