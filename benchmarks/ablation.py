@@ -1,8 +1,8 @@
 """Distilled over plain and tuned plain, for three families of students, and what each part of the method adds.
 
-    python benchmarks/ablation.py --teachers unisrec,vqrec --tune
-    python benchmarks/ablation.py --teachers unisrec,vqrec
-    python benchmarks/ablation.py --teachers unisrec,vqrec --only-plan --write docs/results.md
+    python benchmarks/ablation.py --tune
+    python benchmarks/ablation.py
+    python benchmarks/ablation.py --only-plan --write docs/results.md
 
 Teachers are fine-tuned once (seed 2020) and cached for all runs. A run is known by its settings, seed and teachers: one
 that has a record below ``--records`` is not made again, and two processes with one folder share the work. Everything is
@@ -16,7 +16,19 @@ from pathlib import Path
 
 import click
 from ablation_rows import ROWS
-from ablation_runs import Places, Work, claim, make_teachers, minutes, teachers_of, tuned, tuning, work_of, write_tuned
+from ablation_runs import (
+    RECORDS,
+    Places,
+    Work,
+    claim,
+    make_teachers,
+    minutes,
+    teachers_of,
+    tuned,
+    tuning,
+    work_of,
+    write_tuned,
+)
 from ablation_tables import write_tables
 
 
@@ -29,9 +41,12 @@ def seeds_of(context: click.Context, parameter: click.Parameter, value: str) -> 
     """``2020..2024``, or ``2020,2022``."""
     first, dots, last = value.partition("..")
     try:
-        return list(range(int(first), int(last) + 1)) if dots else [int(part) for part in value.split(",")]
+        seeds = list(range(int(first), int(last) + 1)) if dots else [int(part) for part in value.split(",")]
     except ValueError:
-        raise click.BadParameter(f"{value!r} is neither 2020..2024 nor 2020,2021") from None
+        seeds = []
+    if not seeds:
+        raise click.BadParameter(f"{value!r} is neither 2020..2024 nor 2020,2021")
+    return seeds
 
 
 def plan(
@@ -91,7 +106,7 @@ def do(works: Sequence[Work], runs: Path) -> tuple[int, int]:
 @click.option(
     "--teachers",
     "named",
-    default="unisrec,vqrec",
+    default="vqrec,unim2rec",
     show_default=True,
     help="As ckd.teachers takes them; {dataset} in a folder's path stands for the dataset's name.",
 )
@@ -99,8 +114,8 @@ def do(works: Sequence[Work], runs: Path) -> tuple[int, int]:
 @click.option(
     "--records",
     type=click.Path(path_type=Path),
-    default=Path(__file__).parent / "records" / "ablation",
-    help="What is kept of finished runs.  [default: beside this file]",
+    default=RECORDS,
+    help="What is kept of finished runs; in a new folder all are made again.  [default: beside this file]",
 )
 @click.option("--tune", is_flag=True, help="Try the plain students' grids (one seed), and keep the best by validation.")
 @click.option("--only-plan", is_flag=True, help="Say what is missing and what it takes; run nothing.")
@@ -127,6 +142,9 @@ def run(
     for family in families:
         if family not in ROWS:
             raise click.UsageError(f"no family {family!r}; there are {', '.join(ROWS)}")
+    for dataset in datasets:
+        if not (data / dataset / f"{dataset}.inter").is_file():
+            raise click.UsageError(f"no dataset {dataset!r}: {data / dataset / dataset}.inter is not there")
     if tune:
         grids = [(data / dataset, family) for dataset in datasets for family in families]
         works = [work for dataset, family in grids for _, work in tuning(dataset, family, places)]
@@ -134,7 +152,15 @@ def run(
         works = plan(data, datasets, families, rows, seeds, named, places, untuned=not only_plan)
     missing = [work for work in works if work.result() is None]
     done = [work for work in works if work not in missing]
-    click.echo(f"{len(done)} of {len(works)} runs are finished; the others take {minutes(missing, done):.0f} minutes")
+    click.echo(
+        f"{len(done)} of {len(works)} runs are finished, with a record in {places.records}; the others take "
+        f"{minutes(missing, done):.0f} minutes"
+    )
+    if only_plan and not tune:
+        for dataset in datasets:
+            for family in families:
+                if tuned(data / dataset, family, places) is None:
+                    click.echo(f"  {dataset} {family}: all rows but the plain one wait for --tune")
     failed = elsewhere = 0
     if only_plan:
         for work in missing:

@@ -18,6 +18,8 @@ from filelock import FileLock, Timeout
 
 SEED = 2020
 """Of the teachers, and of the tuning."""
+RECORDS = Path(__file__).parent / "records" / "ablation"
+"""What is kept in the repository."""
 
 
 @dataclass(frozen=True)
@@ -163,19 +165,22 @@ def write_tuned(dataset: Path, family: str, places: Places) -> None:
     tried = [(point, work.result()) for point, work in tuning(dataset, family, places)]
     scores = [{"settings": point, "valid": result["best_valid_score"]} for point, result in tried if result]
     if len(scores) == len(tried):
-        best, path = max(scores, key=lambda score: score["valid"]), _tuned_file(dataset, family, places)
+        best, path = max(scores, key=lambda score: score["valid"]), _tuned_file(dataset, family, places.records)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {**best, "metric": "ndcg@10", "seed": SEED, "tried": scores})
 
 
 def tuned(dataset: Path, family: str, places: Places) -> Settings | None:
-    """What tuning chose; ``None`` before it is done."""
-    path = _tuned_file(dataset, family, places)
-    return dict(json.loads(path.read_text())["settings"]) if path.is_file() else None
+    """What tuning chose, there or, in a new place for records, in the repository; ``None`` before it is done."""
+    for folder in (places.records, RECORDS):
+        path = _tuned_file(dataset, family, folder)
+        if path.is_file():
+            return dict(json.loads(path.read_text())["settings"])
+    return None
 
 
-def _tuned_file(dataset: Path, family: str, places: Places) -> Path:
-    return places.records / "tuned" / f"{dataset.name}-{family}.json"
+def _tuned_file(dataset: Path, family: str, records: Path) -> Path:
+    return records / "tuned" / f"{dataset.name}-{family}.json"
 
 
 def work_of(dataset: Path, family: str, name: str, seed: int, teachers: Sequence[Teacher], places: Places) -> Work:

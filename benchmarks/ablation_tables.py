@@ -28,9 +28,14 @@ class Cell:
     reference: str | None
     results: Mapping[int, Mapping[str, Any]]
 
-    def mean(self, metric: str, of: str = "test_result") -> float:
-        """A metric's mean over the seeds."""
-        return float(np.mean([result[of][metric] for result in self.results.values()]))
+    @property
+    def valid(self) -> float:
+        """Of what rows are chosen by, the mean over the seeds."""
+        return float(np.mean([result["best_valid_result"][CHOICE] for result in self.results.values()]))
+
+    def test(self, metric: str) -> float:
+        """A metric's mean over seeds and users, exact: RecBole's are rounded."""
+        return float(self.per_user(metric, sorted(self.results))[1].mean())
 
     def per_user(self, metric: str, seeds: Sequence[int]) -> tuple[set[str], np.ndarray]:
         """Which users were tested, and ``[S, U]`` their metric."""
@@ -105,16 +110,16 @@ def rows_table(by_name: Mapping[str, Cell]) -> Iterator[str]:
     whole = max(len(cell.results) for cell in by_name.values())
     best = max(
         (cell for cell in by_name.values() if len(cell.results) == whole),
-        key=lambda cell: cell.mean(CHOICE, "best_valid_result"),
+        key=lambda cell: cell.valid,
     )
-    yield f"| | seeds | valid {CHOICE} | {' | '.join(SHOWN)} | {CHOICE}, gain (95%) | p | over |"
-    yield "|---" * (len(SHOWN) + 6) + "|"
+    yield f"| | row | seeds | valid {CHOICE} | {' | '.join(SHOWN)} | {CHOICE}, gain (95%) | p | over |"
+    yield "|---" * (len(SHOWN) + 7) + "|"
     for name, cell in by_name.items():
-        valid = f"{cell.mean(CHOICE, 'best_valid_result'):.4f}"
-        numbers = " | ".join(f"{cell.mean(metric):.4f}" for metric in SHOWN)
+        valid = f"{cell.valid:.4f}"
+        numbers = " | ".join(f"{cell.test(metric):.4f}" for metric in SHOWN)
         over = f"{gain(found[name], p[name])} | {by_name[cell.reference].title}" if name in found else " | | "
         marked = f"**{valid}**" if cell is best else valid
-        yield f"| {cell.title} | {len(cell.results)} | {marked} | {numbers} | {over} |"
+        yield f"| {cell.title} | `{name}` | {len(cell.results)} | {marked} | {numbers} | {over} |"
 
 
 def gains_table(tables: Mapping[tuple[str, str], Mapping[str, Cell]]) -> Iterator[str]:

@@ -188,7 +188,8 @@ class CkdConfig(Section):
     teachers: tuple[TeacherComponent, ...] = ()
     """Whose knowledge is taught; none means a plain run."""
     candidates: Component | None = None
-    """The items that scores are compared on where teachers are integrated in batches: by default ``in_batch``."""
+    """The items that scores are compared on where teachers are integrated in batches: by default ``in_batch``. Naming
+    any, ``in_batch`` too, means that they are (``targets``)."""
     integrator: Component = Component(name="confidence_consistency")
     """How several teachers become one target."""
     loss: Component = Component(name="kl")

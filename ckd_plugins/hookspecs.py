@@ -34,7 +34,9 @@ def ckd_register_students() -> Iterable[specs.StudentSpec]:
         >>> @hookimpl
         ... def ckd_register_students():
         ...     yield StudentSpec(
-        ...         name="MyRec", factory="my_package.model:MyRec", family="sequential",
+        ...         name="MyRec",
+        ...         factory="my_package.model:MyRec",
+        ...         family="sequential",
         ...         summary="what it is, in a line",
         ...     )
     """
@@ -50,7 +52,9 @@ def ckd_register_teachers() -> Iterable[specs.TeacherSpec]:
         >>> @hookimpl
         ... def ckd_register_teachers():
         ...     yield TeacherSpec(
-        ...         name="zesrec", factory="my_package.zesrec:ZESRec", needs=("text", "history"),
+        ...         name="zesrec",
+        ...         factory="my_package.zesrec:ZESRec",
+        ...         needs=("text", "history"),
         ...         summary="text and a Gaussian mixture",
         ...     )
     """
@@ -66,7 +70,8 @@ def ckd_register_losses() -> Iterable[specs.LossSpec]:
         >>> @hookimpl
         ... def ckd_register_losses():
         ...     yield LossSpec(
-        ...         name="total_variation", factory="my_package.losses:TotalVariation",
+        ...         name="total_variation",
+        ...         factory="my_package.losses:TotalVariation",
         ...         summary="half the absolute difference",
         ...     )
     """
@@ -82,7 +87,8 @@ def ckd_register_integrators() -> Iterable[specs.IntegratorSpec]:
         >>> @hookimpl
         ... def ckd_register_integrators():
         ...     yield IntegratorSpec(
-        ...         name="peak", factory="my_package.integrators:Peak",
+        ...         name="peak",
+        ...         factory="my_package.integrators:Peak",
         ...         summary="the surest teacher weighs most",
         ...     )
     """
@@ -98,7 +104,8 @@ def ckd_register_candidates() -> Iterable[specs.CandidatesSpec]:
         >>> @hookimpl
         ... def ckd_register_candidates():
         ...     yield CandidatesSpec(
-        ...         name="same_brand", factory="my_package.candidates:SameBrand",
+        ...         name="same_brand",
+        ...         factory="my_package.candidates:SameBrand",
         ...         summary="items of the target's brand",
         ...     )
     """
@@ -114,7 +121,8 @@ def ckd_register_balances() -> Iterable[specs.BalanceSpec]:
         >>> @hookimpl
         ... def ckd_register_balances():
         ...     yield BalanceSpec(
-        ...         name="dwa", factory="my_package.balance:DynamicWeightAverage",
+        ...         name="dwa",
+        ...         factory="my_package.balance:DynamicWeightAverage",
         ...         summary="by how fast each loss falls",
         ...     )
     """
@@ -143,7 +151,8 @@ def ckd_register_difficulties() -> Iterable[specs.DifficultySpec]:
         >>> @hookimpl
         ... def ckd_register_difficulties():
         ...     yield DifficultySpec(
-        ...         name="novelty", factory="my_package.difficulty:novelty",
+        ...         name="novelty",
+        ...         factory="my_package.difficulty:novelty",
         ...         summary="share of new items",
         ...     )
     """
@@ -185,7 +194,9 @@ def ckd_register_text_encoders() -> Iterable[specs.TextEncoderSpec]:
         >>> @hookimpl
         ... def ckd_register_text_encoders():
         ...     yield TextEncoderSpec(
-        ...         name="bge", factory="my_package.text:Bge", packages=("FlagEmbedding",),
+        ...         name="bge",
+        ...         factory="my_package.text:Bge",
+        ...         packages=("FlagEmbedding",),
         ...         summary="BAAI's embeddings",
         ...     )
     """

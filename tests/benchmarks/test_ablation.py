@@ -81,18 +81,18 @@ def test_from_tuning_to_the_page(call: Call, tmp_path: Path) -> None:
     kept = students(tmp_path)
     assert len(kept) == 2 + 4
     text = page.read_text()
-    assert "| plain | 1 |" in text
-    assert "| recbole-EASE alone | 1 |" in text
+    assert "| plain | `plain` | 1 |" in text
+    assert "| recbole-EASE alone | `first` | 1 |" in text
     assert "| shop | SASRec, over plain, tuned | 1 | ndcg@10 |" in text
     results = {path: json.loads(path.read_text()) for path in kept}
     assert {len(one["ckd"]["teachers"]) for one in results.values()} == {0, 1, 2}
     shutil.rmtree(tmp_path / "runs")  # another machine has the records only
-    page.write_text(page.read_text().replace("| plain | 1 |", "| lost |"))
+    page.write_text(page.read_text().replace("| plain | `plain` | 1 |", "| lost |"))
     again = call(*rows, "--write", str(page))
     assert page.read_text() == text
-    assert "4 of 4 runs are finished; the others take 0 minutes" in again.output
+    assert f"4 of 4 runs are finished, with a record in {tmp_path / 'records'}; the others take 0" in again.output
     assert not students(tmp_path)
-    page.write_text(text.replace("| plain | 1 |", "| lost |"))
+    page.write_text(text.replace("| plain | `plain` | 1 |", "| lost |"))
     # Of the families that are asked for one is not tuned yet: the tables of the other can be made.
     planned = call(*rows, "--only-plan", "--write", str(page), family="SASRec,DeepFM")
     assert planned.exit_code == 0, planned.output
@@ -113,6 +113,37 @@ def test_other_families_settings_run(call: Call, tmp_path: Path, family: str, mo
     assert "over plain | 1 | ndcg@10 |" in done.output
     results = [json.loads(path.read_text()) for path in students(tmp_path)]
     assert {one["ckd"]["protocol"] for one in results} == {"unseen items"}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("--datasets", "sohp"), "no dataset 'sohp'"),
+        (("--seeds", "2024..2020"), "'2024..2020' is neither 2020..2024 nor 2020,2021"),
+        (("--rows", "unifrom"), "no row 'unifrom'; there are plain, tuned"),
+    ],
+)
+def test_what_is_misspelt_is_not_finished(call: Call, given: tuple[str, ...], says: str) -> None:
+    """'0 of 0 runs are finished', and exit code 0."""
+    done = call("--only-plan", *given)
+    assert done.exit_code == 2
+    assert says in done.output
+
+
+def test_a_plan_says_what_waits_for_tuning(call: Call) -> None:
+    """With a folder of records of one's own, a row was '0 of 0 runs', without a word of what to do."""
+    assert (
+        "  shop SASRec: all rows but the plain one wait for --tune" in call("--only-plan", "--rows", "uniform").output
+    )
+
+
+def test_records_elsewhere_go_by_what_the_repository_tuned(tmp_path: Path) -> None:
+    """To make a row of the page anew, its tuning had to be made anew, too, or copied by hand."""
+    kept = json.loads((ablation_runs.RECORDS / "tuned" / "office-SASRec.json").read_text())["settings"]
+    assert ablation_runs.tuned(Path("office"), "SASRec", places(tmp_path)) == kept
+    (tmp_path / "records" / "tuned").mkdir(parents=True)
+    (tmp_path / "records" / "tuned" / "office-SASRec.json").write_text('{"settings": {"learning_rate": 1.0}}')
+    assert ablation_runs.tuned(Path("office"), "SASRec", places(tmp_path)) == {"learning_rate": 1.0}
 
 
 def test_a_run_that_another_process_has_is_left_to_it(call: Call, tmp_path: Path) -> None:
@@ -236,9 +267,9 @@ def test_rows_are_compared_over_the_seeds_that_both_have(tmp_path: Path) -> None
         "distilled": cell(tmp_path, "distilled", "tuned", {**better, 3: [1] * 200}),
     }
     lines = list(rows_table(by_name))
-    assert lines[3].startswith("| tuned | 1 |")
+    assert lines[3].startswith("| tuned | `tuned` | 1 |")
     assert lines[3].endswith("| +0.0% (+0.0 to +0.0) | 1.000 | plain |")
-    assert lines[4].startswith("| distilled | 3 | **")
+    assert lines[4].startswith("| distilled | `distilled` | 3 | **")
     one = ablation_tables.compared(by_name["plain"], by_name["distilled"], "ndcg@10")
     assert (one.seeds, one.users) == (2, 200)
     gains = list(gains_table({("shop", "SASRec"): by_name}))
@@ -251,7 +282,7 @@ def test_rows_are_compared_over_the_seeds_that_both_have(tmp_path: Path) -> None
 def test_the_best_row_is_one_that_has_all_seeds(tmp_path: Path) -> None:
     """A row of one lucky seed shown as the choice above one of three seeds."""
     lucky = cell(tmp_path, "lucky", None, {1: [1] * 200})
-    assert lucky.mean("ndcg@10") == 1
+    assert lucky.test("ndcg@10") == 1
     others = {
         name: cell(tmp_path, name, None, {s: [rank] * 200 for s in (1, 2)}) for name, rank in (("a", 9), ("b", 5))
     }
