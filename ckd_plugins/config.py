@@ -215,7 +215,7 @@ class CkdConfig(Section):
     signals: Signals = Signals()
     """How what teachers say is stored; a word stands for ``vectors``."""
     run_dir: Path = Path("ckd_runs")
-    """Gets a folder per run: logs, checkpoints, the report."""
+    """Gets a folder per run: logs, checkpoints, results."""
     cache_dir: Path = Field(default_factory=lambda: default_cache_dir())
     """Keeps what is costly to compute: item vectors, teachers, their signals. ``CKD_CACHE`` sets another default."""
     domains: Domains = Domains()

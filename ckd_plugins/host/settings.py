@@ -18,6 +18,7 @@ import yaml
 
 from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment, prepare
+from ckd_plugins.host.complaints import check_metrics, check_processes, say_misspelt
 from ckd_plugins.host.features import side_features
 from ckd_plugins.host.protocol import protocol, reads_features
 from ckd_plugins.host.trees import tree_defaults
@@ -111,7 +112,7 @@ def build_config(
         if not isinstance(settings.get(name, {}), Mapping | None):
             raise ConfigError(f"{name} must be a mapping, not {settings[name]!r}; see RecBole's documentation of it")
     merged = {**_gaps(cls, model, dataset, {**(defaults or {}), **settings}), **(defaults or {}), **settings}
-    _one_process(merged)
+    check_processes(merged)
     merged["checkpoint_dir"] = str(run_dir)
     merged["data_path"] = str(dataset.folder.parent)
     merged.setdefault("gpu_id", os.environ.get("CUDA_VISIBLE_DEVICES", "0"))
@@ -130,16 +131,11 @@ def build_config(
             config = Config(model=model, dataset=dataset.name, config_file_list=[str(path)])
         except (ValueError, KeyError, TypeError, NotImplementedError, RuntimeError, AssertionError) as error:
             raise ConfigError(f"RecBole refuses the settings of {model} on {dataset.name}: {error}") from error
+    check_metrics(config)
+    say_misspelt(config, settings)
     # RecBole sends every dataset named ml-100k to its own copy, another folder of that name included.
     config.final_config_dict["data_path"] = str(dataset.folder)
     return config
-
-
-def _one_process(settings: Mapping[str, Any]) -> None:
-    """Refuse what lets RecBole share a run among processes: each would be distilled as if it were alone."""
-    for name, alone in (("nproc", 1), ("world_size", 1), ("local_rank", None)):
-        if settings.get(name, alone) not in (alone, -1):
-            raise ConfigError(f"{name} is {settings[name]!r}: a run is of one process here; leave it out")
 
 
 def _gaps(cls: Any, model: str, dataset: DatasetPath, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from ckd_plugins.host.stages import build_pretrained, stages_before
 from ckd_plugins.host.trainer import build_trainer, close_trainer, scalar_writer
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.default_weight import weight_of
+from ckd_plugins.training.idle import idle
 from ckd_plugins.training.judging import judge_in_slices
 from ckd_plugins.training.leakage import refuse_leaks
 from ckd_plugins.training.material import Material, gather, ranked_within
@@ -94,7 +95,10 @@ def fit(
                 taught = teach(config.teachers, material, pretraining, config, registry, reporter, seed)
             signals = [t.signal for t in taught]
             soft = None
-            if reader is not None and integrates_once(config, reader, registry):
+            once = None if reader is None else integrates_once(config, reader, registry)
+            for line in idle(config, int(host["epochs"]), once):
+                reporter.say(line)
+            if once:
                 with seconds("targets"):
                     soft = soft_targets(taught, material, config, registry, reporter)
             remembers = reader is not None and changing(config.curriculum, registry)
@@ -124,7 +128,7 @@ def fit(
             train_beside(trainer, objective.parameters())
         if config.speed.optimizer and fuse_adam(trainer.optimizer):
             faster = (*faster, "optimizer")
-        targets = None if reader is None else "once" if soft is not None else "batch"
+        targets = None if once is None else "once" if once else "batch"
         run.log(
             "start",
             model=run.model,
@@ -208,7 +212,7 @@ def _train(trainer: Any, splits: Splits, saved: bool, watcher: Watcher) -> tuple
         if "nan" not in str(error).lower():
             raise
         raise StudentError(
-            f"the loss became NaN in epoch {len(watcher.seconds) + 1}; lower learning_rate or ckd.weight, or raise "
+            f"the loss became NaN in epoch {len(watcher.seconds)}; lower learning_rate or ckd.weight, or raise "
             f"ckd.temperature"
         ) from error
     return score, result

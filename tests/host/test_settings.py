@@ -271,16 +271,6 @@ def test_settings_are_written_down(write_dataset: Callable[..., Path], tmp_path:
     assert yaml.safe_load((tmp_path / "recbole.yaml").read_text())["embedding_size"] == 8
 
 
-@pytest.mark.parametrize(("name", "value"), [("nproc", 2), ("world_size", 4), ("local_rank", 0)])
-def test_several_processes_are_refused(
-    write_dataset: Callable[..., Path], tmp_path: Path, name: str, value: int
-) -> None:
-    """Each would draw all rows, and what is trained beside the model would differ from process to process."""
-    data = find_dataset(write_dataset("shop", ROWS))
-    with pytest.raises(ConfigError, match=f"{name} is {value}: a run is of one process here"):
-        build_config("BPR", data, {name: value, "gpu_id": ""}, tmp_path / "run")
-
-
 def test_what_recbole_refuses_is_one_line(write_dataset: Callable[..., Path], tmp_path: Path) -> None:
     """RecBole's own exceptions carry neither model nor dataset."""
     folder = write_dataset("shop", ROWS)

@@ -305,7 +305,7 @@ def test_a_refused_run_leaves_no_empty_folder(run: Run, tmp_path: Path) -> None:
 
 def test_a_loss_that_becomes_nan_is_told(run: Run) -> None:
     """RecBole's ValueError names neither the epoch nor a remedy."""
-    with pytest.raises(StudentError, match=r"the loss became NaN in epoch 1; lower learning_rate or ckd.weight"):
+    with pytest.raises(StudentError, match=r"the loss became NaN in epoch 0; lower learning_rate or ckd.weight"):
         run("SASRec", ["unisrec"], learning_rate=1e30, epochs=1)
 
 

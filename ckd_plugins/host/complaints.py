@@ -1,0 +1,64 @@
+"""What RecBole would find out late, or never, about settings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from ckd_plugins.errors import ConfigError
+
+__all__ = ["check_metrics", "check_processes", "say_misspelt"]
+
+_log = logging.getLogger("ckd_plugins")
+_ALIKE = 0.85
+"""How alike two names are, from 0 to 1, of which one may be the other misspelt: ``reg_wieght``, ``n_layer``."""
+
+
+def check_processes(settings: Mapping[str, Any]) -> None:
+    """Refuse what lets RecBole share a run among processes: each would be distilled as if it were alone.
+
+    Raises:
+        ConfigError: one of them is set.
+    """
+    for name, alone in (("nproc", 1), ("world_size", 1), ("local_rank", None)):
+        if settings.get(name, alone) not in (alone, -1):
+            raise ConfigError(f"{name} is {settings[name]!r}: a run is of one process here; leave it out")
+
+
+def check_metrics(config: Any) -> None:
+    """Find out before training whether the metric that validation goes by is computed; RecBole does so after an epoch.
+
+    Raises:
+        ConfigError: it is not among the metrics, or its cutoff is not in ``topk``.
+    """
+    metrics, topk = config["metrics"], config["topk"]
+    names = {str(name).lower() for name in ([metrics] if isinstance(metrics, str) else metrics)}
+    cutoffs = [topk] if isinstance(topk, int) else list(topk or ())
+    chosen = str(config["valid_metric"])
+    name, _, cutoff = chosen.lower().partition("@")
+    if name not in names:
+        raise ConfigError(f"valid_metric is {chosen}, and metrics are {', '.join(sorted(names))}; add {name} to them")
+    if cutoff and cutoff not in map(str, cutoffs):
+        raise ConfigError(
+            f"valid_metric is {chosen}, and topk is {', '.join(map(str, cutoffs))}; add {cutoff} to it, or set another "
+            f"valid_metric"
+        )
+
+
+def say_misspelt(config: Any, given: Iterable[str]) -> None:
+    """Log a line for each given setting that nobody knows and that is spelt almost as a known one is.
+
+    Models of plugins may read settings of any name, so that an unknown one is no mistake by itself.
+    """
+    known = {*config.internal_config_dict, *(name for names in config.parameters.values() for name in names)}
+    for name in given:
+        near = get_close_matches(name, known, n=1, cutoff=_ALIKE)
+        if name not in known and near:
+            _log.warning(
+                "setting %r is none of RecBole's or of %s; did you mean %r? It has no effect unless the model reads it",
+                name,
+                config["model"],
+                near[0],
+            )
