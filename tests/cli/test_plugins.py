@@ -16,7 +16,9 @@ GOOD = """
     @hookimpl
     def ckd_register_losses():
         yield LossSpec(name="tv", factory="good_m:make", summary="total variation")
-    def make(tau: float = 1.0): ...
+    def make(tau: float = 1.0):
+        from ckd_plugins.distillation.losses import KLDivergence
+        return KLDivergence(tau=tau)
 """
 
 

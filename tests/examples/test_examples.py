@@ -66,7 +66,8 @@ USE = {
         flat, at = np.array([1, 2, 1, 2, 1, 3]), np.arange(5)
         evidence = Evidence(flat, at, at + 1, flat[1:], np.ones(4))
         measures = {name: registry.get("difficulty", name).load()(evidence) for name in given.difficulty}
-        difficulty = combine(measures, given.difficulty, direction=given.direction)
+        weights = {name: measure.weight for name, measure in given.difficulty.items()}
+        difficulty = combine(measures, weights, direction=given.direction)
         schedule = given.schedule.build(registry, "schedule", until=1.0)
         sampler = CurriculumSampler(difficulty, schedule, epochs=4)
         assert 4 not in list(sampler) and len(sampler) == 3  # the step 1 -> 3 is taken once
