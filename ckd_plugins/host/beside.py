@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -32,7 +32,6 @@ def train_beside(trainer: Any, parameters: Iterable[nn.Parameter]) -> Adam | Non
     beside = Adam(learning, lr=float(trainer.learning_rate))
 
     def step(*_: Any) -> None:
-        # A loss scaler skips the trainer's step where gradients overflow; what is left of these must not stay.
         found = [p.grad for p in learning if p.grad is not None]
         if found and all(bool(torch.isfinite(gradient).all()) for gradient in found):
             beside.step()
@@ -40,4 +39,14 @@ def train_beside(trainer: Any, parameters: Iterable[nn.Parameter]) -> Adam | Non
 
     for optimizer in {id(o): o for o in vars(trainer).values() if isinstance(o, Optimizer)}.values():
         optimizer.register_step_post_hook(step)
+        # A loss scaler leaves out the trainer's step where gradients overflow; these must not stay for the next batch.
+        vars(optimizer)["zero_grad"] = _both(optimizer.zero_grad, beside.zero_grad)
     return beside
+
+
+def _both(first: Callable[..., None], second: Callable[[], None]) -> Callable[..., None]:
+    def call(*args: Any, **kwargs: Any) -> None:
+        first(*args, **kwargs)
+        second()
+
+    return call

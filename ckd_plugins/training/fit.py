@@ -136,6 +136,7 @@ def fit(
             teachers=run.teachers,
             reader=run.reader,
             targets=targets,
+            mass=None if soft is None else float(soft.mass.sum() / soft.known.any(dim=1).sum().clamp_min(1)),
             speed=faster,
         )
         registry.notify("ckd_before_fit", run=run)

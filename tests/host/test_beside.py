@@ -36,6 +36,16 @@ def test_they_move_with_each_step_and_no_gradient_stays() -> None:
         assert other.grad is None
 
 
+def test_gradients_of_a_step_that_was_left_out_are_gone() -> None:
+    """A loss scaler skips a step whose gradients overflow: at the old scale they came on top of the next batch's."""
+    trainer, model, other = setting()
+    train_beside(trainer, [other])
+    trainer.optimizer.zero_grad()
+    (1024 * other.sum()).backward()
+    step(trainer, model(torch.ones(2)).sum())
+    assert other.tolist() == [3.0, -3.0]
+
+
 def test_the_trainers_checkpoint_stays_its_own() -> None:
     """With a second group RecBole refuses to resume: its optimizer has one."""
     trainer, model, other = setting()

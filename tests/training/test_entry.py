@@ -180,8 +180,9 @@ def test_nothing_is_written_outside_run_and_cache(run: Run, tmp_path: Path, monk
     names = {path.name for path in folder.iterdir()}
     assert names == {"SASRec.pth", "events.jsonl", "recbole.log", "recbole.yaml", "result.json", "tensorboard"}
     assert json.loads((folder / "result.json").read_text())["test_result"] == result["test_result"]
-    events = [json.loads(line)["event"] for line in (folder / "events.jsonl").read_text().splitlines()]
-    assert events == ["start", "epoch", "validation", "epoch", "validation", "end"]
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert [one["event"] for one in events] == ["start", "epoch", "validation", "epoch", "validation", "end"]
+    assert events[0]["mass"] == pytest.approx(1, abs=1e-3)  # of the shop's 60 items a row keeps all
 
 
 def test_the_checkpoint_holds_no_teacher(run: Run) -> None:
