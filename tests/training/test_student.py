@@ -220,7 +220,12 @@ PARTS: list[tuple[str, dict[str, Any], type[CkdError], str]] = [
     ("candidates", {"candidates": {"name": "in_batch", "limit": 1}}, ConfigError, "limit must be 2 or more"),
     ("popular", {"candidates": {"name": "popular", "alpha": -0.5}}, ConfigError, "alpha must be 0 or more"),
     ("pairwise", {"loss": {"name": "pairwise", "top": 0}}, ConfigError, "top must be 1 or more"),
-    ("gate", {"integrator": "learned", "targets": "once"}, ConfigError, "'learned' learns; set ckd.targets to batch"),
+    (
+        "gate",
+        {"integrator": "learned", "targets": "once"},
+        ConfigError,
+        "'learned' learns, or changes from epoch to epoch; set ckd.targets",
+    ),
     ("integrator", {"integrator": {"name": "uniform", "x": 1}}, ConfigError, "unknown option 'x' of integrator"),
     (
         "schedule",
