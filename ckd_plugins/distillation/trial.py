@@ -118,8 +118,10 @@ def _check_target(target: object, known: Tensor) -> None:
             raise PluginError(f"gives {what} that are not all finite")
     # A row whose gate is 0 teaches nothing, whatever it weighs.
     weights, taught = target.weights.detach(), known.any(dim=0) & (target.gate != 0)
-    if bool((weights < 0).any()) or bool((weights[~known] != 0).any()):
-        raise PluginError("gives weights below 0, or weight to a teacher that does not know the row")
+    if bool((weights < 0).any()):
+        raise PluginError("gives weights below 0")
+    if bool((weights[~known] != 0).any()):
+        raise PluginError("gives weight to a teacher that does not know the row")
     off = (weights.sum(dim=0) - 1)[taught]
     if bool((off.abs() > _CLOSE).any()):
         total = 1 + float(off[off.abs().argmax()])

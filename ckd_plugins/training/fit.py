@@ -31,7 +31,7 @@ from ckd_plugins.training.measuring import changing
 from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.per_user import file_name, per_user, write_per_user
 from ckd_plugins.training.probing import make_probe
-from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.progress import Reporter, heard
 from ckd_plugins.training.run import Run, write_json
 from ckd_plugins.training.slices import slices
 from ckd_plugins.training.soft_targets import integrates_once, soft_targets
@@ -70,7 +70,8 @@ def fit(
     with ExitStack() as stack:
         stack.enter_context(recbole_log(run.directory))
         defaults = subscription.defaults
-        host = build_config(subscription.model, dataset, settings, run.directory, defaults=defaults)
+        with heard(reporter):
+            host = build_config(subscription.model, dataset, settings, run.directory, defaults=defaults)
         seed = int(host["seed"])
         with seconds("data"), reporter.task(f"read {dataset.name}", 2) as advance:
             splits = load_splits(host, config.speed)

@@ -53,7 +53,7 @@ def ones(opinions: Opinions) -> Tensor:
     [
         (lambda o: (torch.ones_like(fair(o)), ones(o)), "weight to a teacher that does not know the row"),
         (lambda o: (2 * fair(o), ones(o)), "weights that sum to 2, not 1"),
-        (lambda o: (fair(o) - 0.5, ones(o)), "weights below 0"),
+        (lambda o: (fair(o) - 0.5, ones(o)), "gives weights below 0"),
         (lambda o: (fair(o).T, ones(o)), "fails on 6 rows, 5 candidates and 3 teachers: RuntimeError"),
         (lambda o: fair(o), "fails on 6 rows, 5 candidates and 3 teachers: ValueError"),
         (lambda o: (fair(o) * torch.nan, ones(o)), "weights that are not all finite"),

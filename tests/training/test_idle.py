@@ -49,5 +49,6 @@ def test_each_is_one_line(section: dict[str, Any], epochs: int, once: bool | Non
 def test_a_run_says_them(shop: Path, tmp_path: Path, recorder: Recorder) -> None:
     """Whoever starts a run must read it."""
     section = {"curriculum": True, "run_dir": str(tmp_path / "runs")}
-    distill("BPR", shop, None, {"epochs": 2, "gpu_id": "", "ckd": section}, reporter=recorder)
+    distill("BPR", shop, None, {"epochs": 2, "lerning_rate": 0.1, "gpu_id": "", "ckd": section}, reporter=recorder)
     assert any("ckd.curriculum is a matter of 5 epochs, and the run has at most 2" in line for line in recorder.lines)
+    assert any("'lerning_rate' is none of RecBole's or of BPR" in line for line in recorder.lines)
