@@ -58,7 +58,7 @@ def test_too_short_histories_for_the_split_are_said(
     folder = write_dataset("shop", [("a", "p", 1), ("b", "q", 1)])
     split = {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "full", "group_by": "user"}
     with pytest.raises(DataError, match=r"dataset 'shop'.*(valid|test|train) split is empty|cannot be split"):
-        prepare("BPR", folder, user_inter_num_interval="[0,inf)", eval_args=split, topk=[1])
+        prepare("BPR", folder, user_inter_num_interval="[0,inf)", eval_args=split, topk=[1], valid_metric="MRR@1")
 
 
 def test_a_catalogue_smaller_than_topk_is_said(prepare: Callable[..., Any], write_dataset: Callable[..., Path]) -> None:

@@ -127,7 +127,8 @@ def test_width_is_of_what_grows_with_the_rows(prepare: Callable[..., Any], name:
 
 def test_metrics_of_the_items_work(prepare: Callable[..., Any]) -> None:
     """RecBole's collector calls ``.cpu()`` on the number of items, so that these metrics fail as it has them."""
-    run = set_up(prepare, "BPR", metrics=["Recall", "ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage"])
+    metrics = ["Recall", "ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage"]
+    run = set_up(prepare, "BPR", metrics=metrics, valid_metric="Recall@5")
     found = evaluated(run, True)[0]
     assert 0 < found["itemcoverage@5"] < found["itemcoverage@20"] <= 1
     assert 0 < found["giniindex@20"] < 1
