@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ckd_plugins._component import Section
 from ckd_plugins._scheduled import Scheduled
 from ckd_plugins.config import CkdConfig
 
@@ -29,10 +30,15 @@ def idle(config: CkdConfig, epochs: int, once: bool | None) -> Iterator[str]:
         if epochs <= length:
             yield f"ckd.{name} is a matter of {length} epochs, and the run has at most {epochs}: it will not get there"
     if curriculum is not None and curriculum.difficulty is None:
-        for name in sorted(curriculum.model_fields_set & {"direction", "schedule", "epochs"}):
+        for name in _set(curriculum, "direction", "epochs", "schedule"):
             yield f"ckd.curriculum.{name} has no effect: ckd.curriculum.difficulty is null, all rows are in use always"
     if once is False:
-        for name in sorted(config.targets.model_fields_set & {"top", "over"}):
+        for name in _set(config.targets, "over", "top"):
             yield f"ckd.targets.{name} has no effect: teachers are integrated in batches"
     if config.domains.competence == "within" and (curriculum is None or curriculum.difficulty is None):
         yield "ckd.domains.competence has no effect without a curriculum of rows"
+
+
+def _set(section: Section, *names: str) -> list[str]:
+    """Which are not as they are by default; what was given is not known of a config that was written and read again."""
+    return [name for name in names if getattr(section, name) != type(section).model_fields[name].default]

@@ -40,7 +40,9 @@ JOIN = {"difficulty": None, "teachers": {"epochs": 4}}
 )
 def test_each_is_one_line(section: dict[str, Any], epochs: int, once: bool | None, names: list[str]) -> None:
     """A run whose weight never left 0 was a plain one with the name of a distilled one."""
-    found = list(idle(CkdConfig.parse(section), epochs, once))
+    config = CkdConfig.parse(section)
+    found = list(idle(config, epochs, once))
+    assert found == list(idle(CkdConfig.parse(config.model_dump(mode="json")), epochs, once))
     assert len(found) == len(names)
     for line, name in zip(found, names, strict=True):
         assert line.startswith(name)
