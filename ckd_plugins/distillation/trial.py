@@ -15,7 +15,8 @@ from ckd_plugins.errors import CkdError, PluginError
 
 __all__ = ["try_integrator", "try_loss"]
 
-_B, _C, _WIDTHS = 6, 5, (3, 4)
+_B, _C, _WIDTHS = 6, 200, (3, 4)
+"""Rows; candidates, so many that a part which looks at the best dozen finds them; lengths of teachers' vectors."""
 _CLOSE = 1e-3
 """What sums of shares may be off by."""
 

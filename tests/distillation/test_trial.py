@@ -54,8 +54,8 @@ def ones(opinions: Opinions) -> Tensor:
         (lambda o: (torch.ones_like(fair(o)), ones(o)), "weight to a teacher that does not know the row"),
         (lambda o: (2 * fair(o), ones(o)), "weights that sum to 2, not 1"),
         (lambda o: (fair(o) - 0.5, ones(o)), "gives weights below 0"),
-        (lambda o: (fair(o).T, ones(o)), "fails on 6 rows, 5 candidates and 3 teachers: RuntimeError"),
-        (lambda o: fair(o), "fails on 6 rows, 5 candidates and 3 teachers: ValueError"),
+        (lambda o: (fair(o).T, ones(o)), "fails on 6 rows, 200 candidates and 3 teachers: RuntimeError"),
+        (lambda o: fair(o), "fails on 6 rows, 200 candidates and 3 teachers: ValueError"),
         (lambda o: (fair(o) * torch.nan, ones(o)), "weights that are not all finite"),
         (lambda o: (fair(o), ones(o) / 0), "a gate that are not all finite"),
         (lambda o: (fair(o), -ones(o)), "a gate below 0"),
@@ -79,7 +79,7 @@ def test_an_integrator_that_weighs_wrongly_is_told(weigh: Any, says: str) -> Non
         (lambda s: {}, "gives a dict; a dict of named terms"),
         (lambda s: {"x": s.sum(dim=1) / 0}, "a term 'x' that is not finite"),
         (lambda s: {"x": (s - s).sum(dim=1).sqrt()}, "a gradient that is not finite"),
-        (lambda s: 1 / 0, "fails on scores (6, 5): ZeroDivisionError"),
+        (lambda s: 1 / 0, "fails on scores (6, 200): ZeroDivisionError"),
     ],
 )
 def test_a_loss_that_gives_something_else_is_told(terms: Any, says: str) -> None:
