@@ -148,7 +148,9 @@ def test_a_student_that_knows_nothing_begins_with_the_least_sure(made, chunk_row
 
 @pytest.mark.parametrize("lacking", [False, True])
 @pytest.mark.parametrize(
-    "source", [Full(), InBatch(), InBatch(limit=3), Uniform(n=4), Popular(n=4), TeachersTop(n=2)], ids=repr
+    "source",
+    [Full(), InBatch(), InBatch(limit=3), Uniform(n=4), Popular(n=4), TeachersTop(n=2)],
+    ids=["full", "in_batch", "limit", "uniform", "popular", "teachers_top"],
 )
 def test_any_candidates_go_with_teachers_that_wait(table_signal, source, lacking):
     """Wherever some candidate was not for all rows or teachers, the first batch with somebody waiting crashed."""
