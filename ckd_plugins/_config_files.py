@@ -115,12 +115,9 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     merged = dict(below)
     for key, value in above.items():
         old, value = _whole(key, merged.get(key)), _whole(key, value)
-        if isinstance(old, Mapping) and isinstance(value, Mapping) and "name" not in value and key != "difficulty":
-            merged[key] = overlay(old, value)
-        elif isinstance(old, str) and isinstance(value, Mapping) and "name" not in value and key != "difficulty":
-            merged[key] = overlay({"name": old}, value)
-        else:
-            merged[key] = value
+        old = {"name": old} if isinstance(old, str) else old
+        merges = isinstance(old, Mapping) and isinstance(value, Mapping) and "name" not in value and key != "difficulty"
+        merged[key] = overlay(old, value) if merges else value
     return merged
 
 

@@ -76,8 +76,14 @@ class UnknownNameError(ConfigError):
         super().__init__(f"unknown {kind} {name!r}{did_you_mean(name, choices)} (known: {known})")
 
 
-def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest valid name, or ``""`` when none is near."""
+def did_you_mean(name: str, valid: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest valid name, or ``""`` when none is near.
+
+    Args:
+        name: what was given.
+        valid: what would have been right.
+        cutoff: how alike, from 0 to 1, two names must be.
+    """
     by_lower = {v.lower(): v for v in valid}
-    near = get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
+    near = get_close_matches(str(name).lower(), by_lower, n=1, cutoff=cutoff)
     return f"; did you mean {by_lower[near[0]]!r}?" if near else ""

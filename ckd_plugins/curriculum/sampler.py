@@ -154,7 +154,8 @@ class CurriculumSampler(Sampler[int]):
         return self._counted(order[self.rank :: self.world_size][skip:].tolist())
 
     def _counted(self, rows: list[int]) -> Iterator[int]:
-        for self._drawn, row in enumerate(rows, start=self._drawn + 1):  # noqa: B020 (an attribute of self, not self)
+        for drawn, row in enumerate(rows, start=self._drawn + 1):
+            self._drawn = drawn
             yield row
 
     def state_dict(self) -> dict[str, int]:

@@ -179,8 +179,8 @@ class Objective(Weighted):
             targets.append(replace(target, log_probs=target.log_probs.new_empty(0)))
             known.append(reading.known)
         all_known = torch.cat(known, dim=1)
-        weights = torch.cat([t.weights for t in targets], dim=1)
-        gate = normalize_gate(torch.cat([t.gate for t in targets]), taught_rows(weights))
+        taught = torch.cat([taught_rows(t.weights) for t in targets])
+        gate = normalize_gate(torch.cat([t.gate for t in targets]), taught)
         terms = {name: torch.cat([part[name] for part in per_row]) for name in per_row[0]}
         output = gated_output(self._names, targets, all_known, gate, terms, self.scale)
         return with_own_loss(output, torch.cat(own).mean()) if own else output

@@ -35,8 +35,7 @@ def describe(
         Detached scalars on their device: ``distillation`` (before the weight), ``distillation/<term>``,
         ``gate/effective`` (Kish's effective share of the known rows: 1 when all weigh the same, small when few carry
         the batch), and for each teacher ``known/<name>`` (share of rows), ``weight/<name>``, ``confidence/<name>``,
-        ``consistency/<name>`` (means over the rows that it knows, NaN where
-        there are none).
+        ``consistency/<name>`` (means over the rows that it knows, NaN where there are none).
     """
     log = {"distillation": distillation.detach()}
     log.update({f"distillation/{name}": value.detach() for name, value in terms.items()})

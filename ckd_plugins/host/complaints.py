@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
-from ckd_plugins.errors import ConfigError
+from ckd_plugins.errors import ConfigError, did_you_mean
 
 __all__ = ["check_metrics", "check_processes", "say_misspelt"]
 
@@ -54,11 +53,10 @@ def say_misspelt(config: Any, given: Iterable[str]) -> None:
     """
     known = {*config.internal_config_dict, *(name for names in config.parameters.values() for name in names)}
     for name in given:
-        near = get_close_matches(name, known, n=1, cutoff=_ALIKE)
-        if name not in known and near:
+        if name not in known and (near := did_you_mean(name, known, _ALIKE)):
             _log.warning(
-                "setting %r is none of RecBole's or of %s; did you mean %r? It has no effect unless the model reads it",
+                "setting %r is none of RecBole's or of %s%s It has no effect unless the model reads it",
                 name,
                 config["model"],
-                near[0],
+                near,
             )

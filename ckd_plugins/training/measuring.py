@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from ckd_plugins._component import Component
 from ckd_plugins._discovery import FAULTS, sentence
+from ckd_plugins._options import read_options
 from ckd_plugins.config import Curriculum, Measure
-from ckd_plugins.curriculum.difficulty import combine, teacher_confidence
+from ckd_plugins.curriculum.difficulty import combine, student_loss, teacher_confidence
 from ckd_plugins.curriculum.evidence import Evidence
 from ckd_plugins.curriculum.memory import LossMemory
 from ckd_plugins.distillation.integrators.measures import confidence, consistency
@@ -25,7 +27,7 @@ from ckd_plugins.registry import Record, Registry
 from ckd_plugins.signals.base import Signal
 from ckd_plugins.training.material import Material
 
-__all__ = ["Difficulty", "changing"]
+__all__ = ["Difficulty", "changing", "measure_options"]
 
 _ROWS = 8192
 """Whose confidence is looked up at once."""
@@ -35,6 +37,17 @@ def changing(curriculum: Curriculum | None, registry: Registry) -> bool:
     """Whether a measure is asked anew before each epoch."""
     measures = (curriculum.difficulty if curriculum is not None else None) or {}
     return any(getattr(registry.get("difficulty", name), "changes", False) for name in measures)
+
+
+def measure_options(name: str, measure: Measure, registry: Registry) -> dict[str, Any]:
+    """A measure's options, checked; the first argument, whatever it is called, is the evidence.
+
+    Raises:
+        UnknownNameError: no measure has the name.
+        ConfigError: an option is unknown or of a wrong type.
+    """
+    evidence = list(read_options(registry.get("difficulty", name).load()).parameters)[:1]
+    return Component(name=name, options=measure.options).check(registry, "difficulty", evidence)
 
 
 class Difficulty:
@@ -68,7 +81,8 @@ class Difficulty:
         self._registry = registry
         records = [registry.record("difficulty", name) for name in self._measures]
         self._changing = [record for record in records if getattr(record.spec, "changes", False)]
-        asking = {record.spec.load() for record in records if getattr(record.spec, "teachers", 0)}
+        # What the student loses takes teachers to be known, and nothing that they say.
+        asking = {record.spec.load() for record in records if getattr(record.spec, "teachers", 0)} - {student_loss}
         view = _teachers_view(material, signals, soft, asking) if asking and signals else (None, None)
         at = material.instances
         self._evidence = Evidence(
@@ -91,10 +105,9 @@ class Difficulty:
 
     def _ask(self, record: Record, evidence: Evidence) -> NDArray[np.float64]:
         name, called = record.spec.name, f"{record} of {record.origin}"
-        options = Component(name=name, options=self._measures[name].options)
-        checked = options.check(self._registry, "difficulty", ("evidence",))
+        options = measure_options(name, self._measures[name], self._registry)
         try:
-            values = np.asarray(record.spec.load()(evidence, **checked), np.float64)
+            values = np.asarray(record.spec.load()(evidence, **options), np.float64)
         except CkdError:
             raise
         except FAULTS as error:

@@ -28,6 +28,7 @@ from ckd_plugins.students.readers.vectors import VectorReader
 from ckd_plugins.students.rows import RowSource, UserRows
 from ckd_plugins.training.default_weight import weight_of
 from ckd_plugins.training.material import Material
+from ckd_plugins.training.measuring import measure_options
 from ckd_plugins.training.probing import make_probe
 from ckd_plugins.training.soft_targets import check_targets
 from ckd_plugins.training.subscribe import Subscription
@@ -52,7 +53,7 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
     if config.curriculum is not None:
         config.curriculum.schedule.build(registry, "schedule", until=1.0)
         for name, measure in (config.curriculum.difficulty or {}).items():
-            Component(name=name, options=measure.options).check(registry, "difficulty", ("evidence",))
+            measure_options(name, measure, registry)
             least = getattr(registry.get("difficulty", name), "teachers", 0)
             if len(config.teachers) < least:
                 raise ConfigError(

@@ -25,6 +25,7 @@ from ckd_plugins.signals.dense import DenseSignal
 from ckd_plugins.signals.factors import FactorSignal
 from ckd_plugins.training import measuring
 from ckd_plugins.training.measuring import Difficulty
+from ckd_plugins.training.student import check_parts
 
 Prepare = Callable[..., Any]
 
@@ -37,6 +38,9 @@ class Measures:
     @hookimpl
     def ckd_register_difficulties(self) -> Iterator[DifficultySpec]:
         yield DifficultySpec(name="looks", factory=self.looks, teachers=1)
+        yield DifficultySpec(
+            name="own_words", factory=lambda seen, *, turned=False: np.arange(len(seen)) * (1 - 2 * turned)
+        )
         yield DifficultySpec(name="short", factory=lambda evidence: np.zeros(3))
         yield DifficultySpec(name="raises", factory=lambda evidence: {}["price"])
         yield DifficultySpec(name="ignorant", factory=lambda evidence: np.full(len(evidence), np.nan))
@@ -88,6 +92,24 @@ def test_a_measures_options_reach_it(prepare: Prepare, registry: Registry) -> No
     assert turned[lengths.argmax()] < 0.5
     mixed = measured(run, registry, {"length": {"weight": 3, "short_is_hard": True}, "popularity": 1e-9})
     assert np.corrcoef(mixed, turned)[0, 1] > 0.95
+
+
+def test_a_measure_names_its_evidence_as_it_likes(prepare: Prepare, registry: Registry) -> None:
+    """It is called by position: one that says 'rows' or 'seen' was told that it lacked an option of that name."""
+    registry.register(Measures(), "measures")
+    run = prepare("BPR")
+    config = CkdConfig.parse({"curriculum": {"difficulty": {"own_words": {"turned": True}}}})
+    check_parts(config, registry)
+    assert measured(run, registry, {"own_words": {"turned": True}})[0] == 1.0
+
+
+def test_teachers_are_not_asked_for_what_the_student_loses(prepare: Prepare, registry: Registry) -> None:
+    """They were asked about the whole catalogue, row by row, for a measure that looks at nothing of it."""
+    run = prepare("BPR")
+    memory = LossMemory(len(run.material.instances))
+    signal = DenseSignal.from_arrays(torch.zeros(len(run.splits.train_dataset), len(run.material.tokens)))
+    signal.scores = lambda *_: pytest.fail("a teacher was asked")  # type: ignore[method-assign]
+    assert len(difficulty_of(run, registry, "student_loss", [signal], None, memory)()) == len(memory.losses)
 
 
 @pytest.mark.parametrize(
