@@ -142,7 +142,7 @@ def run(
     for family in families:
         if family not in ROWS:
             raise click.UsageError(f"no family {family!r}; there are {', '.join(ROWS)}")
-    for dataset in datasets:
+    for dataset in [] if only_plan else datasets:  # tables are made of records alone
         if not (data / dataset / f"{dataset}.inter").is_file():
             raise click.UsageError(f"no dataset {dataset!r}: {data / dataset / dataset}.inter is not there")
     if tune:

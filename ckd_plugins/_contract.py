@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from ckd_plugins._discovery import FAULTS, sentence
 from ckd_plugins._options import read_options
-from ckd_plugins.errors import PluginError
+from ckd_plugins.errors import CkdError, PluginError
 from ckd_plugins.registry import PluginRow, Record, Registry
 
 __all__ = ["check_plugin"]
@@ -17,7 +18,7 @@ _CALLED_BY_US = ("difficulty", "importer", "student", "command")
 
 
 def check_plugin(registry: Registry, row: PluginRow) -> list[str]:
-    """Load everything that a plugin registers, and let its integrators and losses work a small batch.
+    """Load everything that a plugin registers, and try its parts on small made-up data.
 
     Args:
         registry: where it is registered.
@@ -45,7 +46,11 @@ def _check_record(record: Record) -> list[str]:
         for name, parameter in read_options(factory).parameters.items():
             if parameter.annotation is inspect.Parameter.empty:
                 findings.append(f"option {name!r} has no type, so a config's value for it cannot be checked")
-    if record.kind in ("integrator", "loss"):
+    if record.kind == "difficulty":
+        from ckd_plugins.curriculum.trials import try_difficulty
+
+        findings += _finding(lambda: try_difficulty(factory, {}))
+    elif record.kind in ("balance", "candidates", "integrator", "loss", "ramp", "schedule"):
         findings += _tried(factory, record.kind)
     return findings
 
@@ -54,18 +59,46 @@ def _tried(factory: Any, kind: str) -> list[str]:
     """What a small batch brings to light; nothing of a factory that cannot be called without options."""
     if any(p.default is inspect.Parameter.empty for p in read_options(factory).parameters.values()):
         return []
-    from ckd_plugins.distillation.trial import try_integrator, try_loss
-
     try:
         part = factory()
-        if kind == "loss":
-            try_loss(part)
-        else:
-            try_integrator(part, ("one", "another"))
-    except PluginError as error:
-        return [str(error)]
     except FAULTS as error:
         return [f"it cannot be built with its defaults: {sentence(error)}"]
+    return _finding(lambda: _try(part, kind))
+
+
+def _try(part: Any, kind: str) -> None:
+    import torch
+
+    from ckd_plugins.curriculum.trials import try_schedule
+    from ckd_plugins.distillation import CandidateSource, trials
+
+    if kind == "candidates" and isinstance(part, CandidateSource):
+        if type(part).bind_teachers is not CandidateSource.bind_teachers:
+            return  # there are no teachers here
+        items = 1000
+        part.bind(items, torch.arange(items).flip(0))
+        part.bind_tokens([None, *(f"domain/{item}" for item in range(1, items))])
+        trials.try_candidates(part, items, torch.arange(1, 65))
+    elif kind == "candidates":
+        trials.try_candidates(part, 2, torch.ones(1, dtype=torch.int64))
+    elif kind == "integrator":
+        trials.try_integrator(part, ("one", "another"))
+    elif kind == "schedule":
+        try_schedule(part)
+    else:
+        {"balance": trials.try_balance, "loss": trials.try_loss, "ramp": trials.try_ramp}[kind](part)
+
+
+def _finding(trial: Callable[[], None]) -> list[str]:
+    """What a trial says; that made-up rows or teachers do not suit a part's options says nothing of it."""
+    try:
+        trial()
+    except PluginError as error:
+        return [str(error)]
+    except CkdError:
+        return []
+    except FAULTS as error:
+        return [f"fails: {sentence(error)}"]
     return []
 
 

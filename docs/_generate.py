@@ -47,7 +47,7 @@ API = ("ckd_plugins", *(f"ckd_plugins.{room}" for room in (
     "specs", "hookspecs", "registry", "config", "errors", "domains", "domains.importers", "teachers", "signals",
     "students", "distillation",
     "distillation.candidates", "distillation.integrators", "distillation.losses", "distillation.balances",
-    "distillation.ramps", "distillation.trial", "curriculum",
+    "distillation.ramps", "distillation.trials", "curriculum",
     "curriculum.difficulty", "curriculum.schedules", "training", "study.statistics", "testing",
 )))  # fmt: skip
 """Modules whose ``__all__`` is the public surface."""

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from ckd_plugins import IntegratorSpec, LossSpec, StudentSpec
+from ckd_plugins import (
+    BalanceSpec,
+    CandidatesSpec,
+    DifficultySpec,
+    IntegratorSpec,
+    LossSpec,
+    RampSpec,
+    ScheduleSpec,
+    StudentSpec,
+)
 from ckd_plugins._contract import check_plugin
+from ckd_plugins.distillation import Candidates, CandidateSource
+from ckd_plugins.distillation.integrators import FixedIntegrator
 from ckd_plugins.distillation.losses import KLDivergence
 
 
@@ -62,6 +74,38 @@ def test_each_broken_promise_is_one_line(tmp_plugin, ckd_manager, spec, says):
     if says is not None:
         assert findings[0].startswith(("loss 'x': ", "integrator 'x': "))
         assert says in findings[0]
+
+
+class Twice(CandidateSource):
+    def choose(self, rows, targets):
+        return Candidates(targets[:, None].repeat(1, 2), torch.zeros_like(targets))
+
+
+@pytest.mark.parametrize(
+    ("hook", "spec", "says"),
+    [
+        ("candidates", CandidatesSpec(name="x", factory=Twice, summary="s"), "the same item twice"),
+        (
+            "candidates",
+            CandidatesSpec(name="x", factory="ckd_plugins.distillation.candidates:InBatch", summary="s"),
+            "",
+        ),
+        ("candidates", CandidatesSpec(name="x", factory=typed, summary="s"), "is a KLDivergence, not a"),
+        ("balances", BalanceSpec(name="x", factory=typed, summary="s"), "is a KLDivergence, not a"),
+        ("schedules", ScheduleSpec(name="x", factory=lambda: lambda progress: 0.5, summary="s"), "ends at 0.5"),
+        ("ramps", RampSpec(name="x", factory=lambda: lambda share: -1.0, summary="s"), "gives -1 at 0"),
+        ("difficulties", DifficultySpec(name="x", factory=lambda evidence: 1.0, summary="s"), "gives an array ()"),
+        ("difficulties", DifficultySpec(name="x", factory=lambda evidence: evidence.targets, summary="s"), ""),
+        ("integrators", IntegratorSpec(name="x", factory=lambda: FixedIntegrator(weights=[1, 1, 1]), summary="s"), ""),
+    ],
+)
+def test_every_kind_is_tried(tmp_plugin, ckd_manager, hook, spec, says):
+    """Half of the kinds passed whatever they did; and made-up teachers of another number are no fault of a plugin."""
+    tmp_plugin(named(f"ckd_register_{hook}", lambda: [spec]))
+    (row,) = [row for row in ckd_manager.plugins() if row.name.startswith("tmp_plugin")]
+    findings = check_plugin(ckd_manager, row)
+    assert len(findings) == bool(says)
+    assert says in "".join(findings)
 
 
 def test_a_student_takes_what_recbole_gives(tmp_plugin, ckd_manager):

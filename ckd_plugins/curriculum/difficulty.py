@@ -87,10 +87,10 @@ def teacher_disagreement(evidence: Evidence, *, agreement_is_hard: bool = False)
 
 
 def student_loss(evidence: Evidence, *, low_is_hard: bool = False) -> Floats:
-    r"""What the student lost on the row when it last met it, :math:`-\log q_u(i_u^+)`: what it cannot do yet is hard.
+    r"""What the student lost on the row when it last met it: what it cannot do yet is hard.
 
-    The softmax is over the batch's targets. Asked anew before each epoch; rows that the student has not met yet are in
-    the middle.
+    :math:`-\log q_u(i_u^+) - \log C_u`, with a softmax over the :math:`C_u` distinct targets of the batch: 0 at chance.
+    Asked anew before each epoch; rows that the student has not met yet are in the middle.
 
     Source: self-paced learning, Kumar, Packer & Koller, NIPS 2010; remembering the losses of earlier epochs, Loshchilov
     & Hutter, "Online Batch Selection", ICLR workshop 2016 (arXiv:1511.06343).

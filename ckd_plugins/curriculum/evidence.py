@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ class Evidence:
     """The training rows of a run, in its order: ``R`` rows over ``n`` items.
 
     The history of row ``r`` is ``flat[start[r]:stop[r]]``. Integer arrays are held as int64, the others as float64.
+    None can be written into, since other measures read them too.
 
     Raises:
         DataError: the arrays disagree in length.
@@ -40,16 +42,16 @@ class Evidence:
     disagreement: Floats | None = None
     """``[R]`` mean divergence between the teachers (1 - consistency); NaN where none knows the row."""
     student_loss: Floats | None = None
-    """``[R]`` what the student lost on each row when it last met it, in nats; NaN where it has not. ``None`` = no
-    student is watched."""
+    """``[R]`` what the student lost on each row when it last met it, in nats, 0 at chance; NaN where it has not.
+    ``None`` = no student is watched."""
 
     def __post_init__(self) -> None:
         for name in ("flat", "start", "stop", "targets"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.int64))
+            object.__setattr__(self, name, _read_only(np.asarray(getattr(self, name), dtype=np.int64)))
         for name in ("popularity", "confidence", "disagreement", "student_loss"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, np.asarray(value, dtype=np.float64))
+                object.__setattr__(self, name, _read_only(np.asarray(value, dtype=np.float64)))
         rows = {
             "start": self.start,
             "stop": self.stop,
@@ -77,3 +79,9 @@ class Evidence:
         running = np.concatenate([[0.0], np.cumsum(values[self.flat])])
         total: Floats = running[self.stop] - running[self.start]
         return total
+
+
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view

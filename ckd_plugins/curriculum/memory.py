@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from torch import Tensor
 
@@ -19,7 +21,9 @@ class LossMemory:
 
     def __init__(self, rows: int) -> None:
         self.losses: Floats = np.full(rows, np.nan)
-        """float64 ``[R]`` in nats; NaN of rows that the student has not met."""
+        """float64 ``[R]`` in nats, 0 at chance; NaN of rows that the student has not met."""
+        self.wanted: Callable[[], bool] = lambda: True
+        """Whether anybody will still go by a batch's losses."""
 
     def see(self, rows: Tensor, losses: Tensor) -> None:
         """Remember a batch.

@@ -22,7 +22,8 @@ class CurriculumSampler(Sampler[int]):
     Equal difficulties are put in an order that depends on ``seed`` alone, so that the number of rows follows the
     competence exactly and rows once eligible stay so. The order of a pass depends on ``seed`` and the epoch alone:
     iterating twice within an epoch gives the same order, and a resumed run continues as the whole run would have: in
-    the middle of an epoch, by :meth:`load_state_dict`, with the row after the last that was drawn.
+    the middle of an epoch, by :meth:`load_state_dict`, with the row after the last that was drawn. With ``refresh`` all
+    that holds as far as the difficulties are the same: a run that resumes has to bring them along.
 
     It is an index sampler in flat order and goes where RecBole's loaders keep theirs
     (``loader.batch_sampler.sampler``); the loader cuts the batches. With ``lengths``, rows of similar length come
@@ -36,8 +37,9 @@ class CurriculumSampler(Sampler[int]):
 
     With ``groups`` (domains), equally large a part of each group may be eligible, and groups may be drawn from by a
     temperature: a pass has as many rows as are eligible, and of each group a share that goes with its number of rows to
-    the power of 1/temperature (Devlin et al.'s multilingual BERT, Arivazhagan et al., 2019: T = 5). Of a group whose
-    share is more than its rows every row comes as often as any other, or once more.
+    the power of 1/temperature (Devlin et al.'s multilingual BERT, Arivazhagan et al., 2019: T = 5), times the part of
+    them that is eligible. Of a group whose share is more than its rows every row comes as often as any other, or once
+    more.
 
     Args:
         difficulty: ``[R]``, larger is harder; see :func:`~ckd_plugins.curriculum.difficulty.combine`.
@@ -54,7 +56,8 @@ class CurriculumSampler(Sampler[int]):
         groups: ``[R]`` each row's group, from 0.
         within: apply the competence to each group rather than to all rows.
         temperature: of the groups' shares; 1 is as they are.
-        refresh: asked for the difficulties anew before every epoch but the first; ``None`` leaves them.
+        refresh: asked for the difficulties anew before every epoch but the first, until all rows are eligible; ``None``
+            leaves them.
 
     Raises:
         ConfigError: a number is out of range, or both or none of ``epochs`` and ``progress`` are given.
@@ -126,11 +129,11 @@ class CurriculumSampler(Sampler[int]):
         """Set the pass for ``epoch`` (from 0)."""
         if epoch != self.epoch:
             self._drawn = self._skip = 0
-            if self._refresh is not None and epoch:
-                self._order(np.asarray(self._refresh(), dtype=np.float64))
-        self.epoch = epoch
         progress = min(max(float(self._progress(epoch)), 0.0), 1.0)
         self.competence = min(max(float(self.schedule(progress)), self.min_share), 1.0)
+        if self._refresh is not None and epoch not in (0, self.epoch) and self.competence < 1:
+            self._order(np.asarray(self._refresh(), dtype=np.float64))
+        self.epoch = epoch
 
     @property
     def eligible(self) -> int:

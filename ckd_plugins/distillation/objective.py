@@ -15,6 +15,7 @@ from ckd_plugins.distillation.candidates import Candidates, CandidateSource
 from ckd_plugins.distillation.integrators.base import Integrator
 from ckd_plugins.distillation.integrators.measures import normalize_gate, taught_rows
 from ckd_plugins.distillation.losses.base import Loss
+from ckd_plugins.distillation.numerics import in_float
 from ckd_plugins.distillation.output import ObjectiveOutput, gated_output, with_own_loss
 from ckd_plugins.distillation.pacing import TeacherPace, divergences
 from ckd_plugins.distillation.reading import Reading, read_teachers, rows_at_once
@@ -206,7 +207,8 @@ class Objective(Weighted):
 
     def _losses(self, scores: Tensor, target: Target, mask: Tensor | None, *, recompute: bool) -> dict[str, Tensor]:
         def compute(part: Tensor) -> dict[str, Tensor]:
-            terms: dict[str, Tensor] = self.criterion(part, target, mask)
+            # Teachers speak in single precision: a plugin's product of the two would fail under autocast.
+            terms: dict[str, Tensor] = self.criterion(in_float(part), target, mask)
             return terms
 
         if recompute and torch.is_grad_enabled() and scores.requires_grad:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ckd_plugins.distillation.candidates import Candidates
 from ckd_plugins.distillation.losses.base import Loss
-from ckd_plugins.distillation.numerics import LOG_ZERO
+from ckd_plugins.distillation.numerics import LOG_ZERO, in_float
 from ckd_plugins.distillation.output import ObjectiveOutput, gated_output
 from ckd_plugins.distillation.soft_targets import SoftBatch, SoftTargets
 from ckd_plugins.distillation.weighing import Weighted
@@ -109,7 +109,8 @@ class SoftObjective(Weighted):
         if student.shape != log_probs.shape:
             raise StudentError(f"the reader gave scores {tuple(student.shape)}, not {tuple(log_probs.shape)}")
         with torch.autocast(device_type=student.device.type, enabled=False):
-            return self._output(batch, self.criterion(student, replace(batch.target, log_probs=log_probs), mask))
+            target = replace(batch.target, log_probs=log_probs)
+            return self._output(batch, self.criterion(in_float(student), target, mask))
 
     def _output(self, batch: SoftBatch, per_row: dict[str, Tensor]) -> ObjectiveOutput:
         return gated_output(self._names, [batch.target], batch.known, batch.gate, per_row, self.scale)

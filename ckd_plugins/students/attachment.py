@@ -14,7 +14,6 @@ from torch.nn.functional import embedding
 from ckd_plugins.errors import StudentError
 from ckd_plugins.host.speed.cross_entropy import Shared, shared_softmax
 from ckd_plugins.students.families import loss_method, require_student, trains_ranking
-from ckd_plugins.students.losses import losses_among_targets
 from ckd_plugins.students.readers.base import Reader, per_row
 from ckd_plugins.students.readers.vectors import VectorReader
 from ckd_plugins.students.rows import BatchRows, Rows, RowSource
@@ -97,6 +96,10 @@ class Read:
         return torch.stack([rows, embedding(items, table)], dim=1)
 
 
+Told = Callable[[Rows, Read], None]
+"""Learns of a batch; gradients of what it reads are nobody's."""
+
+
 class _DistilledLoss:
     """Stands before the model's own loss. Copied or pickled with its model it becomes the own loss again."""
 
@@ -108,7 +111,7 @@ class _DistilledLoss:
         reader: Reader,
         rows: RowSource,
         balance: Balance | None,
-        told: Callable[[Tensor, Tensor], None] | None,
+        told: Told | None,
     ) -> None:
         self._model, self._method = model, method
         self._own: Callable[..., Any] = getattr(model, method)
@@ -164,7 +167,7 @@ class _DistilledLoss:
         try:
             read = Read(self._reader, per_row(interaction, self._column), rows.positions)
             if self._told is not None:
-                self._told(rows.ids, losses_among_targets(read, rows.targets, self._reader.max_candidates))
+                self._told(rows, read)
             if taken is None or taken.loss is None:
                 self._shares = self._shares and taken is None  # a softmax that took nothing will not the next time
                 with self.clock.running(rows.ids.device):
@@ -282,7 +285,7 @@ def attach(
     row_field: str = "ckd_row",
     rows: RowSource | None = None,
     balance: Balance | None = None,
-    told: Callable[[Tensor, Tensor], None] | None = None,
+    told: Told | None = None,
 ) -> Handle:
     """Add a distillation objective to the loss of a stock RecBole model instance.
 
@@ -300,8 +303,7 @@ def attach(
         rows: another way to find the rows of a batch (:class:`UserRows` for autoencoders); default: by ``row_field``
             and the model's own names of columns.
         balance: weighs the objective beside the own loss, batch by batch; ``None`` leaves its weight alone.
-        told: is called in each batch with the rows' ids ``[P]`` and what the student loses on each, ``[P]``: the
-            cross-entropy of its target among the batch's.
+        told: is called in each batch that is distilled with its rows and what reads scores for them.
 
     Returns:
         A handle, also a context manager that detaches at its end.

@@ -88,6 +88,8 @@ class Probe:
     ) -> None:
         require_student(model)
         self.model = model
+        self.accepted: Reader | None = None
+        """The reader that was accepted last."""
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         columns = item_features if isinstance(item_features, Mapping) else {k: item_features[k] for k in item_features}
         features = {k: v.to(device) for k, v in columns.items() if k != item_field}
@@ -106,7 +108,9 @@ class Probe:
     def accepts(self, reader: Reader) -> Verdict:
         """Whether a reader gives the model's own scores, with gradients that reach its parameters."""
         try:
-            return Verdict(reader, self._disagreement(reader) or self._lost_gradient(reader))
+            verdict = Verdict(reader, self._disagreement(reader) or self._lost_gradient(reader))
+            self.accepted = reader if verdict else self.accepted
+            return verdict
         except Exception as error:
             # A reader is tried on models that it was not written for: whatever it raises means "not this one".
             return Verdict(reader, f"{type(error).__name__}: {' '.join(str(error).split())}")

@@ -15,9 +15,9 @@ from ckd_plugins.training.datasets import Datasets, find_datasets, merged_datase
 from ckd_plugins.training.each import distill_each
 from ckd_plugins.training.fit import fit
 from ckd_plugins.training.material import item_texts
-from ckd_plugins.training.progress import Reporter, Silent
+from ckd_plugins.training.parts import check_parts
+from ckd_plugins.training.progress import Reporter, Silent, heard
 from ckd_plugins.training.run import Run, discard, new_run_folder
-from ckd_plugins.training.student import check_parts
 from ckd_plugins.training.subscribe import subscribe
 from ckd_plugins.training.teaching import check_cache, check_teachers
 
@@ -74,7 +74,7 @@ def distill(
     dataset = dataset or settings.pop("dataset", None)
     if not model or not dataset:
         raise ConfigError(f"no {'model' if not model else 'dataset'} is named; give it as argument or in a config file")
-    registry = get_registry()
+    registry, shown = get_registry(), reporter or Silent()
     registry.new_run()
     data_path = settings.pop("data_path", None)
     parts = find_datasets(dataset, data_path)
@@ -85,7 +85,8 @@ def distill(
         run_dir = new_run_folder(ckd.run_dir, model, found.name, len(ckd.teachers))
         run = Run(run_dir, model, found.name, ckd, dict(settings), [c.label for c in ckd.teachers])
         try:
-            return fit(run, settings, student, found, registry, reporter or Silent(), saved, data_path)
+            with heard(shown):
+                return fit(run, settings, student, found, registry, shown, saved, data_path)
         except BaseException as error:
             # A mistake found before the first epoch leaves nothing; a run that broke later keeps what tells why.
             if not (run_dir / "events.jsonl").exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
@@ -12,17 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ckd_plugins._component import Component
-from ckd_plugins._discovery import FAULTS, sentence
-from ckd_plugins._options import read_options
 from ckd_plugins.config import Curriculum, Measure
 from ckd_plugins.curriculum.difficulty import combine, student_loss, teacher_confidence
 from ckd_plugins.curriculum.evidence import Evidence
 from ckd_plugins.curriculum.memory import LossMemory
-from ckd_plugins.distillation.integrators.measures import confidence, consistency
+from ckd_plugins.curriculum.trials import measured
+from ckd_plugins.distillation.integrators.measures import among_all, confidence, consistency
 from ckd_plugins.distillation.numerics import masked_log_softmax
 from ckd_plugins.distillation.reading import over_catalogue
 from ckd_plugins.distillation.soft_targets import SoftTargets
-from ckd_plugins.errors import CkdError, PluginError
+from ckd_plugins.errors import PluginError
 from ckd_plugins.registry import Record, Registry
 from ckd_plugins.signals.base import Signal
 from ckd_plugins.training.material import Material
@@ -46,7 +46,7 @@ def measure_options(name: str, measure: Measure, registry: Registry) -> dict[str
         UnknownNameError: no measure has the name.
         ConfigError: an option is unknown or of a wrong type.
     """
-    evidence = list(read_options(registry.get("difficulty", name).load()).parameters)[:1]
+    evidence = list(inspect.signature(registry.get("difficulty", name).load()).parameters)[:1]
     return Component(name=name, options=measure.options).check(registry, "difficulty", evidence)
 
 
@@ -107,15 +107,9 @@ class Difficulty:
         name, called = record.spec.name, f"{record} of {record.origin}"
         options = measure_options(name, self._measures[name], self._registry)
         try:
-            values = np.asarray(record.spec.load()(evidence, **options), np.float64)
-        except CkdError:
-            raise
-        except FAULTS as error:
-            raise PluginError(f"{called} fails: {sentence(error)}") from error
-        if values.shape != (len(evidence),):
-            raise PluginError(
-                f"{called} gives an array {values.shape} for {len(evidence)} rows; one number a row is asked"
-            )
+            values = measured(record.spec.load(), evidence, options)
+        except PluginError as error:
+            raise PluginError(f"{called} {error}") from error
         if np.isnan(values).all() and record not in self._changing:
             raise PluginError(f"{called} knows nothing of any row: all it gives is NaN; leave it out")
         return _by_row(values, self._parent)
@@ -165,13 +159,13 @@ def _known_confidence(material: Material, signals: Sequence[Signal]) -> tuple[Te
     """Whether each teacher knows a row, and its confidence, ``[R, K]``; ``None`` where one has to score all items."""
     blocks = []
     targets, items = torch.from_numpy(material.instances.target).long() + 1, torch.arange(1, len(material.tokens))
-    shares = [signal.known_items(items).float().mean() for signal in signals]
+    counts = [signal.known_items(items).sum() for signal in signals]
     for rows in torch.split(torch.arange(len(targets)), _ROWS):
         own = [signal.log_probs(rows, targets[rows, None]) for signal in signals]
         if any(one is None for one in own):
             return None
         # As confidence() has it, of teachers that do not know all items.
-        found = [one[:, 0].exp() * share for one, share in zip(own, shares, strict=True) if one is not None]
+        found = [among_all(o[:, 0].exp(), n, len(items)) for o, n in zip(own, counts, strict=True) if o is not None]
         blocks.append((torch.stack([signal.known(rows) for signal in signals], dim=1), torch.stack(found, dim=1)))
     known, confident = (torch.cat(parts) for parts in zip(*blocks, strict=True))
     return known, confident

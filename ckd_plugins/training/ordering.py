@@ -98,13 +98,16 @@ def order_rows(
         temperature=config.domains.temperature,
         refresh=refresh if changing(curriculum, registry) else None,
     )
+    if memory is not None:
+        memory.wanted = lambda: sampler.competence < 1
     set_row_order(splits.train, sampler)
     return sampler
 
 
 def _by_domain(config: CkdConfig) -> bool:
     """Whether it matters which domain a row is of."""
-    return config.domains.temperature != 1 or (config.domains.competence == "within" and config.curriculum is not None)
+    ordered = config.curriculum is not None and bool(config.curriculum.difficulty)
+    return config.domains.temperature != 1 or (config.domains.competence == "within" and ordered)
 
 
 def _row_domains(splits: Splits, material: Material, host: Any) -> NDArray[np.int64]:

@@ -130,6 +130,20 @@ def test_difficulties_may_change_from_epoch_to_epoch():
     assert asked == [True]
 
 
+def test_no_difficulty_is_asked_for_once_all_rows_are_in():
+    """Its costs went on to the end of training, for an order that no longer mattered."""
+    asked = []
+
+    def refresh():
+        asked.append(True)
+        return np.arange(10.0)
+
+    sampler = CurriculumSampler(np.arange(10.0), lambda p: 0.4 + 0.6 * p, epochs=2, refresh=refresh)
+    for epoch in range(4):
+        sampler.set_epoch(epoch)
+    assert len(asked) == 1
+
+
 def test_epochs_and_seeds_differ():
     """Guards against the same order every epoch."""
     orders = set()

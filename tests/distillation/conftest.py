@@ -78,8 +78,10 @@ class Reference:
             knowing = [k for k in range(teachers) if known[k][b]]
             for k in knowing:
                 others = [m for m in knowing if m != k]
-                share = 1.0 if mask is None else sum(map(bool, mask[k][b])) / len(mask[k][b])
-                confidence[k, b] = share * p[k][b][target[b]]
+                few = len(p[k][b]) if mask is None else sum(map(bool, mask[k][b]))
+                own = p[k][b][target[b]]  # of odds against it, as many more as there are more candidates
+                against = (1 - own) * (len(p[k][b]) - 1) / max(1, few - 1)
+                confidence[k, b] = own / (own + against) if own else 0.0
                 consistency[k, b] = 1.0
                 if others:
                     mean = sum(p[m][b] for m in others) / len(others)

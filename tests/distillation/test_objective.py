@@ -155,7 +155,7 @@ def test_few_candidates_do_not_make_a_row_important(table_signal):
     source.bind(60, torch.ones(60))
     reading = read_teachers([table_signal("t", table)], rows, source.choose(rows, targets), torch.float32)
     gate = ConfidenceConsistency()(reading.logits, reading.known, reading.target, reading.mask).gate
-    assert float(gate[small].mean()) == pytest.approx(float(gate[~small].mean()), rel=0.25)
+    assert 0.67 < float(gate[small].mean()) / float(gate[~small].mean()) < 1.5
 
 
 def test_one_candidate_teaches_nothing():
@@ -329,7 +329,8 @@ def test_a_plugins_loss_may_multiply_matrices_under_autocast(signals, student):
 
     with torch.autocast("cpu", dtype=torch.bfloat16):
         build(signals, loss=Product())(ROWS, TARGETS, reader(student.detach().float()))
-    assert seen == [torch.float32]
+        build(signals, loss=Product())(ROWS, TARGETS, reader(student.detach().bfloat16()))
+    assert seen == [torch.float32, torch.float32]
 
 
 @pytest.mark.parametrize("loss", LOSSES)

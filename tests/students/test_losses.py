@@ -24,6 +24,18 @@ def test_it_is_the_cross_entropy_among_the_batchs_targets(most):
     among = {None: [2, 4, 7, 9], 4: [2, 4, 7, 9], 3: [2, 9], 2: [2]}[most]
     for row, target in enumerate(TARGETS.tolist()):
         items = {target, *among}
-        wanted = math.log(sum(math.exp(SCORES[row, i]) for i in items)) - float(SCORES[row, target])
+        mean = sum(math.exp(SCORES[row, i]) for i in items) / len(items)
+        wanted = math.log(mean) - float(SCORES[row, target])
         assert float(found[row]) == pytest.approx(wanted, rel=1e-5)
     assert not found.requires_grad
+
+
+@pytest.mark.parametrize("most", [None, 3])
+def test_what_knows_nothing_loses_nothing_however_few_the_targets(most):
+    """Rows of an epoch's small last batch would be held for mastered: log 1 there, log 1000 elsewhere."""
+    for targets in (torch.tensor([3]), torch.tensor([3, 3, 5]), torch.arange(1, 9)):
+        nothing = torch.zeros(len(targets))
+        found = losses_among_targets(
+            lambda items, nothing=nothing: nothing[:, None].expand(-1, items.shape[-1]).clone(), targets, most
+        )
+        torch.testing.assert_close(found, nothing)

@@ -10,7 +10,7 @@ import pytest
 from ckd_plugins.config import CkdConfig
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.default_weight import ELSEWHERE, SOFTMAX, weight_of
-from ckd_plugins.training.student import choose_reader
+from ckd_plugins.training.readers import choose_reader
 
 PAIRS = {"train_neg_sample_args": {"distribution": "uniform", "sample_num": 1}}
 RAMP = {"name": "linear", "from": 0.0, "to": 2.0, "epochs": 4}

@@ -25,7 +25,7 @@ from ckd_plugins.signals.dense import DenseSignal
 from ckd_plugins.signals.factors import FactorSignal
 from ckd_plugins.training import measuring
 from ckd_plugins.training.measuring import Difficulty
-from ckd_plugins.training.student import check_parts
+from ckd_plugins.training.parts import check_parts
 
 Prepare = Callable[..., Any]
 
@@ -146,6 +146,19 @@ def test_a_student_is_taught_what_it_can_do_first(run: Callable[..., Any], model
     shares = [epoch["competence"] for epoch in result["ckd"]["history"]]
     assert shares[0] == pytest.approx(0.5)
     assert shares[-1] == 1.0
+
+
+def test_losses_are_read_only_while_rows_are_drawn_by_them(
+    prepare: Prepare, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading scores of each batch went on to the end: for FM or DeepFM another forward pass of 64 pairs a row."""
+    seen: list[int] = []
+    monkeypatch.setattr(LossMemory, "see", lambda memory, rows, losses: seen.append(len(rows)))
+    curriculum = {"difficulty": "student_loss", "schedule": {"name": "linear", "start": 0.5}, "epochs": 2}
+    result = run("BPR", ["unisrec"], ckd={"curriculum": curriculum}, epochs=4)
+    shares = [epoch["competence"] for epoch in result["ckd"]["history"]]
+    rows = len(prepare("BPR").material.instances)
+    assert sum(seen) == pytest.approx(rows * sum(share for share in shares if share < 1), abs=3)
 
 
 def test_a_student_without_teachers_is_not_watched(run: Callable[..., Any]) -> None:

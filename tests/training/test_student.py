@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from ckd_plugins import IntegratorSpec, LossSpec, StudentSpec, hookimpl
+from ckd_plugins import StudentSpec, hookimpl
 from ckd_plugins.config import CkdConfig
-from ckd_plugins.distillation import Integrator, Loss
-from ckd_plugins.errors import CkdError, ConfigError, PluginError, StudentError, UnknownNameError
+from ckd_plugins.errors import PluginError, StudentError
 from ckd_plugins.host.data import ROW_FIELD
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.dense import DenseSignal
 from ckd_plugins.students.readers.base import Reader
-from ckd_plugins.training.student import check_parts, choose_reader, make_student
+from ckd_plugins.training.readers import choose_reader
+from ckd_plugins.training.student import make_student
 from ckd_plugins.training.subscribe import subscribe
 
 from .conftest import add_graph, add_side_features
@@ -166,10 +166,38 @@ class Chooser:
         return Own(model) if type(model).__name__ == self.for_model else None
 
 
-def test_a_plugins_reader_wins_over_the_built_in(prepare: Prepare, registry: Registry) -> None:
-    """A plugin that knows a model better than the probing does could never say so."""
+def test_a_plugins_reader_wins_over_the_built_in(
+    prepare: Prepare, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A plugin that knows a model better than the probing does could never say so; nor may it be wrong unseen."""
     registry.register(Chooser("SASRec"), "chooser")
     assert isinstance(chosen(prepare("SASRec"), registry), Own)
+    assert "chose for SASRec, 'own', may not read what the model ranks by" in caplog.text
+
+
+def broken(model: Any) -> Reader:
+    raise KeyError("weights")
+
+
+def of_another(model: Any) -> Reader:
+    return Own(object())
+
+
+@pytest.mark.parametrize(
+    ("reader", "says"),
+    [
+        (broken, "its reader cannot be made: KeyError"),
+        (lambda model: "own", "its reader is a str, not a ckd_plugins.students.Reader"),
+        (of_another, "its reader, a Own, needs the model that it was made for"),
+    ],
+    ids=["raises", "a word", "another model's"],
+)
+def test_a_reader_that_is_none_is_told(prepare: Prepare, registry: Registry, reader: Any, says: str) -> None:
+    """It failed by a traceback, or in the first batch after teachers were trained."""
+    registry.register(Registered(reader), "registered")
+    run = prepare("BPR")
+    with pytest.raises(StudentError, match=says):
+        choose_reader(run.model, run.splits, run.host, registry, subscribe("MyBPR", registry))
 
 
 def test_a_plugin_that_passes_leaves_the_choice_to_the_next(prepare: Prepare, registry: Registry) -> None:
@@ -213,68 +241,6 @@ def test_a_model_without_gradients_is_refused_with_the_reason(prepare: Prepare, 
     """It would train for hours with a loss that moves nothing."""
     with pytest.raises(StudentError, match=r"ItemKNN cannot be a student: .*; it can be a teacher"):
         chosen(prepare("ItemKNN"), registry)
-
-
-PARTS: list[tuple[str, dict[str, Any], type[CkdError], str]] = [
-    ("loss", {"loss": "kll"}, UnknownNameError, "unknown loss 'kll'; did you mean 'kl'"),
-    ("candidates", {"candidates": {"name": "in_batch", "limit": 1}}, ConfigError, "limit must be 2 or more"),
-    ("popular", {"candidates": {"name": "popular", "alpha": -0.5}}, ConfigError, "alpha must be 0 or more"),
-    ("pairwise", {"loss": {"name": "pairwise", "top": 0}}, ConfigError, "top must be 1 or more"),
-    (
-        "gate",
-        {"integrator": "learned", "targets": "once"},
-        ConfigError,
-        "'learned' learns, or changes from epoch to epoch; set ckd.targets",
-    ),
-    ("integrator", {"integrator": {"name": "uniform", "x": 1}}, ConfigError, "unknown option 'x' of integrator"),
-    (
-        "schedule",
-        {"curriculum": {"schedule": "rooot"}},
-        UnknownNameError,
-        "unknown schedule 'rooot'; did you mean 'root'",
-    ),
-    ("difficulty", {"curriculum": {"difficulty": "hard"}}, UnknownNameError, "unknown difficulty 'hard'"),
-    ("twice", {"teachers": ["unisrec", "unisrec"]}, ConfigError, "'unisrec' is named twice"),
-    ("nothing to soften", {"loss": "mse", "temperature": 3.0}, ConfigError, "is 3, and loss 'mse' has no temperature"),
-]
-
-
-@pytest.mark.parametrize(("what", "section", "kind", "message"), PARTS, ids=[p[0] for p in PARTS])
-def test_wrong_parts_are_told_before_anything_runs(
-    registry: Registry, what: str, section: dict[str, Any], kind: type[CkdError], message: str
-) -> None:
-    """They are built after the teachers: a typo would cost the teachers' training first."""
-    with pytest.raises(kind, match=message):
-        check_parts(CkdConfig.parse({"teachers": ["unisrec"], **section}), registry)
-
-
-def test_a_plugins_part_that_breaks_its_contract_is_named_with_its_plugin(
-    tmp_plugin: Callable[..., Any], ckd_manager: Registry
-) -> None:
-    """A detached loss trained a plain student that was called distilled; wrong weights trained on without a word."""
-
-    class Detached(Loss):
-        def forward(self, student: Any, target: Any, mask: Any = None) -> dict[str, Any]:
-            return {"x": student.detach().sum(dim=1)}
-
-    class Ones(Integrator):
-        def weigh(self, opinions: Any) -> tuple[Any, Any]:
-            return torch.ones_like(opinions.confidence), opinions.confidence[0]
-
-    def ckd_register_losses() -> list[LossSpec]:
-        return [LossSpec(name="detached", factory=Detached, summary="s")]
-
-    def ckd_register_integrators() -> list[IntegratorSpec]:
-        return [IntegratorSpec(name="ones", factory=Ones, summary="s")]
-
-    tmp_plugin(ckd_register_losses, ckd_register_integrators)
-    for kind, chosen, says in (
-        ("loss", "detached", "gives the student no gradient"),
-        ("integrator", "ones", "weight to a teacher that does not know the row"),
-    ):
-        with pytest.raises(PluginError, match=f"{kind} '{chosen}' of plugin 'tmp_plugin_1' gives.*") as caught:
-            check_parts(CkdConfig.parse({"teachers": ["unisrec", "vqrec"], kind: chosen}), ckd_manager)
-        assert says in str(caught.value)
 
 
 def test_pairs_that_would_not_fit_into_memory_are_fewer(prepare: Prepare, registry: Registry) -> None:

@@ -13,7 +13,7 @@ from ckd_plugins.config import CkdConfig
 from ckd_plugins.errors import ConfigError, StudentError
 from ckd_plugins.host.checkpoint import read_checkpoint
 from ckd_plugins.registry import Registry
-from ckd_plugins.training.student import check_parts
+from ckd_plugins.training.parts import check_parts
 
 Run = Callable[..., dict[str, Any]]
 TEACHERS = ["unisrec", "vqrec"]

@@ -7,18 +7,30 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["certainty", "confidence", "consistency", "gate_over", "normalize_gate", "softmax_over_known", "taught_rows"]
+__all__ = [
+    "among_all",
+    "certainty",
+    "confidence",
+    "consistency",
+    "gate_over",
+    "normalize_gate",
+    "softmax_over_known",
+    "taught_rows",
+]
 
 
 def confidence(probs: Tensor, log_probs: Tensor, known: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
     r"""How much a teacher believes in what the user really did next.
 
-    .. math:: \mathrm{conf}_u^k = \frac{C_u^k}{C}\, p_u^k(i_u^+)
+    .. math::
+
+        \mathrm{conf}_u^k = \frac{p}{p + (1 - p)\, (C - 1) / (C_u^k - 1)}, \qquad p = p_u^k(i_u^+)
 
     with the number :math:`C_u^k` of the :math:`C` candidates that are allowed for the row and known to the teacher:
-    among few any one is likely, which says little. Where all are known it is the probability. Rows whose target is not
-    among the candidates fall back to :func:`certainty`, which needs no target. A teacher that knows the row but not the
-    target item has confidence 0. Source: reconstruction of CKD-MDSR (arXiv:2401.00797); both forms are ours.
+    among few any one is likely, which says little (:func:`among_all`). Where all are known it is the probability.
+    Rows whose target is not among the candidates fall back to :func:`certainty`, which needs no target. A teacher that
+    knows the row but not the target item has confidence 0. Source: reconstruction of CKD-MDSR (arXiv:2401.00797); both
+    forms are ours.
 
     Args:
         probs: ``[K, B, C]``.
@@ -33,10 +45,24 @@ def confidence(probs: Tensor, log_probs: Tensor, known: Tensor, target: Tensor, 
     column = target.clamp_min(0).expand(probs.shape[0], -1).unsqueeze(-1)
     value = probs.gather(-1, column).squeeze(-1)
     if mask is not None:
-        value = value * mask.to(value.dtype).mean(dim=-1)
+        value = among_all(value, mask.sum(dim=-1), mask.shape[-1])
     if bool((target < 0).any()):
         value = torch.where(target >= 0, value, certainty(probs, log_probs, mask))
     return value.masked_fill(~known, 0.0)
+
+
+def among_all(probs: Tensor, allowed: Tensor, candidates: int) -> Tensor:
+    """What a probability among some candidates would be among all, were the others like those.
+
+    Chance stays chance, 1 stays 1, and what is unlikely becomes less likely as the number grows.
+
+    Args:
+        probs: of one item, in [0, 1].
+        allowed: number of candidates that share the probability, broadcastable to ``probs``.
+        candidates: number of all.
+    """
+    rivals = (candidates - 1) / (allowed - 1).clamp_min(1).to(probs.dtype)
+    return probs / (probs + (1 - probs) * rivals).clamp_min(torch.finfo(probs.dtype).tiny)
 
 
 def certainty(probs: Tensor, log_probs: Tensor, mask: Tensor | None = None) -> Tensor:

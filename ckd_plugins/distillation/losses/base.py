@@ -87,8 +87,8 @@ class Loss(nn.Module):
         """Compare the student with the target.
 
         Args:
-            student: ``[B, C]`` raw scores, with gradient. Of losses that compare vectors: ``[B, 2, d]``, the row's
-                vector and the target item's.
+            student: ``[B, C]`` raw scores in float32 or float64, with gradient. Of losses that compare vectors:
+                ``[B, 2, d]``, the row's vector and the target item's.
             target: the teachers' joint opinion; its gate is not applied here. It has the teachers' vectors for losses
                 that compare vectors.
             mask: bool ``[B, C]``, ``False`` = not a candidate of that row; ``None`` allows everything, or does not

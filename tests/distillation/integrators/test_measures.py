@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ckd_plugins.distillation.integrators.measures import (
+    among_all,
     certainty,
     confidence,
     consistency,
@@ -38,6 +39,22 @@ def test_confidence_without_a_target_is_certainty():
     target[0] = -1
     value = confidence(probs, log_probs, known, target, None)
     torch.testing.assert_close(value[:, 0], certainty(probs, log_probs)[:, 0])
+
+
+@pytest.mark.parametrize("few", [2, 20, 100, 1000])
+def test_chance_among_few_is_chance_among_all(few):
+    """Guards against a domain of few items that is distilled more for its size, and a sure teacher less for it."""
+    sure, likely, chance = (
+        float(among_all(torch.tensor(p, dtype=torch.float64), torch.tensor(few), 1000)) for p in (1.0, 0.9, 1 / few)
+    )
+    assert sure == 1
+    assert chance == pytest.approx(1 / 1000)
+    assert likely == pytest.approx(1 / (1 + (999 / (few - 1)) / 9))
+
+
+def test_confidence_among_one_or_none_is_finite():
+    """Guards against 0 / 0 where a teacher knows one candidate, or the target is the only one and it is unknown."""
+    assert among_all(torch.tensor([0.0, 1.0, 0.0]), torch.tensor([0, 1, 1]), 1).tolist() == [0, 1, 0]
 
 
 def test_certainty_is_one_minus_normalised_entropy():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ckd_plugins.distillation import Integrator, Loss, Opinions, Target
 from ckd_plugins.distillation.integrators import FixedIntegrator
-from ckd_plugins.distillation.trial import try_integrator, try_loss
+from ckd_plugins.distillation.trials import try_integrator, try_loss
 from ckd_plugins.errors import ConfigError, PluginError
 from ckd_plugins.registry import Registry
 
