@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import pluggy
 
 from ckd_plugins import hookspecs, specs
 from ckd_plugins._discovery import FAULTS, Origin, sentence
-from ckd_plugins.errors import PluginError, did_you_mean
+from ckd_plugins.errors import CkdError, ConfigError, PluginError, did_you_mean
 
 __all__ = ["REGISTRATIONS", "Record", "admit"]
 
@@ -48,6 +49,45 @@ class Record:
 
     def __str__(self) -> str:
         return f"{self.kind.replace('_', ' ')} {self.spec.name!r}"
+
+    def load(self) -> Any:
+        """Import the component's code; whoever needs it asks here, not :meth:`Spec.load`, which lets all through.
+
+        Raises:
+            PluginError: it is a plugin's, and loading it fails, in whatever way.
+            ConfigError: it is built in, and a package that it needs is missing.
+        """
+        try:
+            with self.guarded("be imported"):
+                return self.spec.load()
+        except ImportError as error:
+            raise ConfigError(f"{self} cannot be imported: {error}{self._install()}") from error
+
+    @contextmanager
+    def guarded(self, what: str) -> Iterator[None]:
+        """Tell in one line whose fault it is when a plugin's code throws something, or exits; a built-in's goes on.
+
+        Args:
+            what: what the component cannot do then: ``"be built"``.
+
+        Raises:
+            PluginError: with the record, where it comes from, and what to do.
+            CkdError: as the plugin raised it.
+        """
+        try:
+            yield
+        except CkdError:
+            raise
+        except FAULTS as error:
+            if self.origin.builtin:
+                raise
+            remedy = self._install() if isinstance(error, ImportError) else ""
+            remedy = remedy or "; tell its authors (CKD_STRICT=1 shows where it fails)"
+            raise PluginError(f"{self} of {self.origin} cannot {what}: {sentence(error)}{remedy}") from error
+
+    def _install(self) -> str:
+        packages = getattr(self.spec, "packages", ())
+        return f"; install it with: pip install {' '.join(packages)}" if packages else ""
 
 
 def admit(manager: pluggy.PluginManager, plugin: object, origin: Origin) -> list[Record]:

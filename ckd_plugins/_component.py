@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_serializer, model_validator
 from pydantic_core import CoreSchema
 
+from ckd_plugins._admission import Record
 from ckd_plugins._options import read_options
 from ckd_plugins.errors import ConfigError
-from ckd_plugins.specs import Spec
 
-__all__ = ["Component", "Lookup", "Name", "Section"]
+__all__ = ["Component", "Lookup", "Name", "Section", "all_options"]
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -20,9 +20,26 @@ Name = Annotated[str, Field(min_length=1)]
 class Lookup(Protocol):
     """What is asked of a registry here; :class:`ckd_plugins.registry.Registry` is one."""
 
-    def get(self, kind: str, name: str) -> Spec:
-        """The record registered under a name."""
+    def record(self, kind: str, name: str) -> Record:
+        """The record that is registered under a name, and where it comes from."""
         ...
+
+
+def all_options(given: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
+    """The options of a mapping in a config: all that it holds, and what it holds under ``options``.
+
+    Args:
+        given: as the config has it.
+        own: its keys that are no options.
+
+    Raises:
+        ValueError: ``options`` is no mapping.
+    """
+    nested = given.get("options")
+    if nested is not None and not isinstance(nested, Mapping):
+        raise ValueError("has 'options' that are no mapping")
+    beside = {key: value for key, value in given.items() if key not in own and key != "options"}
+    return {str(key): value for key, value in {**(nested or {}), **beside}.items()}
 
 
 class Section(BaseModel):
@@ -42,6 +59,22 @@ class Section(BaseModel):
             if isinstance(default, Component) and isinstance(value, Mapping) and "name" not in value:
                 named[key] = {"name": default.name, **default.options, **value}
         return named
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        found = handler(schema)
+        properties = handler.resolve_ref_schema(found)["properties"]
+        for key, field in cls.model_fields.items():
+            if isinstance(field.default, Component):
+                about = {name: value for name, value in properties[key].items() if name != "$ref"}
+                properties[key] = {**_name_or_mapping(), **about}
+        return found
+
+
+def _name_or_mapping(**more: Any) -> dict[str, Any]:
+    name = {"type": "string", "minLength": 1}
+    mapping = {"type": "object", "properties": {"name": name}, "additionalProperties": True, **more}
+    return {"anyOf": [name, mapping]}
 
 
 class Component(Section):
@@ -64,8 +97,7 @@ class Component(Section):
         for key in ("as", "from"):
             if key in given:
                 raise ValueError(f"has {key!r}, which is for teachers only")
-        options = {str(k): v for k, v in given.items() if k not in ("name", "options")}
-        return {"name": given["name"], "options": {**(given.get("options") or {}), **options}}
+        return {"name": given["name"], "options": all_options(given, ["name"])}
 
     @model_serializer
     def _to_short_form(self) -> str | dict[str, Any]:
@@ -73,9 +105,7 @@ class Component(Section):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        name = {"type": "string", "minLength": 1}
-        mapping = {"type": "object", "properties": {"name": name}, "required": ["name"], "additionalProperties": True}
-        return {"anyOf": [name, mapping], "description": cls.__doc__}
+        return {**_name_or_mapping(required=["name"]), "description": cls.__doc__}
 
     def check(self, registry: Lookup, kind: str, host: Iterable[str] = ()) -> dict[str, Any]:
         """Check name and options without building anything; returns the options in the factory's types.
@@ -87,18 +117,21 @@ class Component(Section):
 
         Raises:
             UnknownNameError: nothing of that kind has the name.
-            ConfigError: an option is unknown, missing or of a wrong type; or the component's code does not import.
+            ConfigError: an option is unknown, missing or of a wrong type; or a package is missing.
+            PluginError: a plugin's code does not import.
         """
-        factory = self._load(registry, kind)
-        return read_options(factory).check(self._called(kind), self.options, set(host))
+        record = registry.record(kind, self.name)
+        factory = record.load()
+        with record.guarded("take its options"):
+            return read_options(factory).check(str(record), self.options, set(host))
 
     def resolve(self, registry: Lookup, kind: str, host: Iterable[str] = ()) -> dict[str, Any]:
         """All options that are in force, defaults included: what decides what the component does.
 
         Arguments and errors are those of :meth:`check`.
         """
-        hidden = set(host)
-        return {**read_options(self._load(registry, kind)).defaults(hidden), **self.check(registry, kind, hidden)}
+        hidden, factory = set(host), registry.record(kind, self.name).load()
+        return {**read_options(factory).defaults(hidden), **self.check(registry, kind, hidden)}
 
     def build(self, registry: Lookup, kind: str, **host: Any) -> Any:
         """Build the component: its factory, called with the options.
@@ -110,25 +143,17 @@ class Component(Section):
 
         Raises:
             UnknownNameError: nothing of that kind has the name.
-            ConfigError: an option is unknown, missing, of a wrong type or refused by the factory.
+            ConfigError: an option is unknown, missing, of a wrong type or refused by the factory; or a package is
+                missing.
+            PluginError: a plugin's code does not import, or its factory fails.
         """
-        factory = self._load(registry, kind)
+        options = self.check(registry, kind, host)
+        record = registry.record(kind, self.name)
+        factory = record.load()
         takes = read_options(factory)
-        options = takes.check(self._called(kind), self.options, host)
         options |= {name: value for name, value in host.items() if takes.open_ended or name in takes.parameters}
-        try:
-            return factory(**options)
-        except ValueError as error:
-            raise ConfigError(f"{self._called(kind)}: {error}") from error
-
-    def _load(self, registry: Lookup, kind: str) -> Any:
-        spec = registry.get(kind, self.name)
-        try:
-            return spec.load()
-        except ImportError as error:
-            packages = getattr(spec, "packages", ())
-            remedy = f"; install it with: pip install {' '.join(packages)}" if packages else ""
-            raise ConfigError(f"{self._called(kind)} cannot be imported: {error}{remedy}") from error
-
-    def _called(self, kind: str) -> str:
-        return f"{kind.replace('_', ' ')} {self.name!r}"
+        with record.guarded("be built"):
+            try:
+                return factory(**options)
+            except ValueError as error:
+                raise ConfigError(f"{record}: {error}") from error

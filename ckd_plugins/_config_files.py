@@ -112,16 +112,23 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     A component that is named anew replaces the old one with its options; one without ``name`` changes single options.
     Weights of difficulties belong together and are replaced as a whole.
     """
+    # Short forms only here: further down, a component may have an option of that name.
+    return _merged(_long(below), _long(above))
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
-        old, value = _whole(key, merged.get(key)), _whole(key, value)
+        old: Any = merged.get(key)
         old = {"name": old} if isinstance(old, str) else old
         merges = isinstance(old, Mapping) and isinstance(value, Mapping) and "name" not in value and key != "difficulty"
-        merged[key] = overlay(old, value) if merges else value
+        merged[key] = _merged(old, value) if merges else value
     return merged
 
 
-def _whole(key: str, value: Any) -> Any:
-    """What a word or a list stands for, where one stands for a section."""
-    short = isinstance(value, str | list | tuple) and key in SHORT
-    return {SHORT[key]: value} if short else value
+def _long(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section with what a word or a list stands for, where one stands for the settings of another section."""
+    return {
+        key: {SHORT[key]: value} if key in SHORT and isinstance(value, str | list | tuple) else value
+        for key, value in section.items()
+    }

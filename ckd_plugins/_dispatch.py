@@ -3,7 +3,8 @@
 pluggy lets an exception of one implementation through to the caller, which here would end a training run of hours
 for the sake of an observer. So each implementation is called on its own, in pluggy's order (last registered first,
 ``tryfirst`` and ``trylast`` respected). A plugin that raises is warned about once and not called again until the next
-run. Built-ins are no plugins in this respect: what they raise is meant, or a defect, and goes to the caller.
+run, and what it does to random states and to torch's switches ends with the call. Built-ins are no plugins in this
+respect: what they raise is meant, or a defect, and goes to the caller.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import pluggy
 
 from ckd_plugins._discovery import FAULTS, Origin, PluginProblem, sentence
+from ckd_plugins._states import states_kept
 
 __all__ = ["Hooks"]
 
@@ -63,7 +65,8 @@ class Hooks:
 
     def _guarded(self, impl: pluggy.HookImpl, values: list[Any], origin: Origin, hook: str) -> Any:
         try:
-            return impl.function(*values)
+            with states_kept():
+                return impl.function(*values)
         except FAULTS as error:
             self._silenced.add(impl.plugin_name)
             what = f"{hook} failed: {sentence(error)}"

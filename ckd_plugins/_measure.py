@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, GetJsonSchemaHandler, model_serializer, model_validator
 from pydantic_core import CoreSchema
 
-from ckd_plugins._component import Section
+from ckd_plugins._component import Section, all_options
 from ckd_plugins._scheduled import Number
 
 __all__ = ["Measure"]
@@ -29,9 +29,8 @@ class Measure(Section):
             return given
         if not isinstance(given, Mapping):
             return {"weight": given}
-        options = {str(key): value for key, value in given.items() if key not in ("weight", "options")}
         weight = {"weight": given["weight"]} if "weight" in given else {}
-        return {**weight, "options": {**(given.get("options") or {}), **options}}
+        return {**weight, "options": all_options(given, ["weight"])}
 
     @model_serializer
     def _to_short_form(self) -> float | dict[str, Any]:

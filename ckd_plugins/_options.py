@@ -112,11 +112,10 @@ def _coerce(what: str, annotation: Any, value: Any) -> Any:
 
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-    except PydanticUserError:
-        return value  # a type that YAML cannot spell; the factory knows better
-    try:
         # Strict for scalars: 'true' is no number and '3' no integer; a YAML list may well become a tuple.
         return adapter.validate_python(value, strict=_scalar(annotation))
+    except PydanticUserError:
+        return value  # a type that YAML cannot spell, or that only type checkers can read; the factory knows better
     except ValidationError as error:
         reason = error.errors()[0]["msg"].replace("Input should", "should").removeprefix("Value error, ")
         raise ConfigError(f"{what} {reason}, got {value!r}") from None

@@ -15,7 +15,7 @@ import yaml
 from pydantic import GetJsonSchemaHandler, model_serializer, model_validator
 from pydantic_core import CoreSchema
 
-from ckd_plugins._component import Component
+from ckd_plugins._component import Component, all_options
 from ckd_plugins._config_files import parse_value
 
 __all__ = ["TeacherComponent", "labelled", "saved_name"]
@@ -57,8 +57,7 @@ class TeacherComponent(Component):
                 fields["name"] = saved_name(source)
         if not isinstance(fields.get("name"), str):
             raise ValueError("should be a name, or a mapping with 'name' and options")
-        options = {str(k): v for k, v in fields.items() if k not in ("name", "options")}
-        options = {**(fields.get("options") or {}), **options}
+        options = all_options(fields, ["name"])
         return {"name": fields["name"], "options": options, "label": label or "", "source": source}
 
     @model_serializer

@@ -262,7 +262,7 @@ def ckd_after_epoch(run: Any, epoch: int, terms: dict[str, float]) -> None:
 
 @hookspec
 def ckd_after_fit(run: Any, result: dict[str, Any]) -> None:
-    """Observe a finished run; ``result`` is what ``distill`` returns.
+    """Observe a finished run; ``result`` is a copy of what ``distill`` returns.
 
     Example:
         >>> from ckd_plugins import hookimpl

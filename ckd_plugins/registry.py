@@ -132,8 +132,9 @@ class Registry:
         return self.hook.first(hook, **arguments)
 
     def new_run(self) -> None:
-        """Say that a run begins: plugins that raised in an earlier one get another chance."""
+        """Say that a run begins: plugins that raised in an earlier one get another chance, and another warning."""
         self.hook.new_run()
+        self._warned.clear()
 
     def register(self, plugin: object, name: str) -> None:
         """Add a plugin by hand: a module, or an object with marked methods (a notebook, a test).

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any, Literal
 
+from ckd_plugins._fields import field_types, fits, is_reference, words
+
 __all__ = [
     "BalanceSpec",
     "CandidatesSpec",
@@ -38,6 +40,7 @@ Family = Literal["sequential", "general", "graph", "feature_interaction", "knowl
 
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.-]*$")
 _REF = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+_RESOURCE = re.compile(r"^[A-Za-z_][\w.]*:.+$")
 
 
 def _resolve(ref: Ref) -> Any:
@@ -59,17 +62,25 @@ class Spec:
     """One line for listings."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.match(self.name):
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise ValueError(f"{type(self).__name__}: name {self.name!r} must match {_NAME.pattern}")
-        if isinstance(self.factory, str) and not self._is_reference(self.factory):
-            raise ValueError(
-                f"{type(self).__name__} {self.name!r}: reference {self.factory!r} must read 'package.module:attribute'"
-            )
-        if not isinstance(self.factory, str) and not callable(self.factory):
-            raise ValueError(f"{type(self).__name__} {self.name!r}: factory must be callable or a reference string")
+        # A record type that a plugin derives from ours may have fields of any type.
+        ours = next(cls for cls in type(self).__mro__ if cls.__module__ == __name__)
+        for key, wanted in field_types(ours).items():
+            value = getattr(self, key)
+            if not fits(value, wanted):
+                raise ValueError(f"{type(self).__name__} {self.name!r}: {key} should be {words(wanted)}, got {value!r}")
+            if isinstance(value, str) and is_reference(wanted) and not self._is_reference(key, value):
+                raise ValueError(
+                    f"{type(self).__name__} {self.name!r}: {key} {value!r} must read 'package.module:attribute'"
+                )
+            if isinstance(value, list):  # a record can be hashed
+                object.__setattr__(self, key, tuple(value))
+        if len(f"{self.summary}.".splitlines()) > 1:
+            raise ValueError(f"{type(self).__name__} {self.name!r}: summary should be one line, got {self.summary!r}")
 
-    def _is_reference(self, factory: str) -> bool:
-        return _REF.match(factory) is not None
+    def _is_reference(self, key: str, value: str) -> bool:
+        return _REF.fullmatch(value) is not None
 
     def load(self) -> Any:
         """Import and return the object that ``factory`` refers to."""
@@ -106,14 +117,18 @@ class StudentSpec(Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.defaults is not None and not _RESOURCE.fullmatch(self.defaults):
+            raise ValueError(
+                f"StudentSpec {self.name!r}: defaults {self.defaults!r} must read 'package:path/inside.yaml'"
+            )
         if self.recbole_model is not None and self.dataset is not None:
             raise ValueError(
                 f"StudentSpec {self.name!r}: a dataset needs a model class of its own; RecBole finds datasets by the "
                 f"name of the class, and {self.factory!r} has RecBole's"
             )
 
-    def _is_reference(self, factory: str) -> bool:
-        return self.recbole_model is not None or super()._is_reference(factory)
+    def _is_reference(self, key: str, value: str) -> bool:
+        return (key == "factory" and self.recbole_model is not None) or super()._is_reference(key, value)
 
     @property
     def recbole_model(self) -> str | None:

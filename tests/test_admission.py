@@ -71,7 +71,8 @@ def test_half_a_generator_counts_as_nothing(manager):
         (lambda: [LOSS, LossSpec(name="TV", factory="m:g")], "gives the name 'TV' twice"),
         (lambda: [LossSpec(name="has space", factory="m:f")], "name 'has space' must match"),
         (lambda: [LossSpec(name="x", factory="no colon")], "must read 'package.module:attribute'"),
-        (lambda: [LossSpec(name="x", factory=3)], "factory must be callable or a reference string"),
+        (lambda: [LossSpec(name="x", factory=3)], "factory should be str or callable, got 3"),
+        (lambda: [LossSpec(name="x", factory="m:f", summary=None)], "LossSpec 'x': summary should be str, got None"),
     ],
 )
 def test_wrong_yields_are_named(manager, given, says):

@@ -137,3 +137,11 @@ def test_overlaying_keeps_what_belongs_together(below, above, merged):
     before = repr(below)
     assert overlay(below, above) == merged
     assert repr(below) == before, "the lower config is somebody else's"
+
+
+def test_short_forms_are_those_of_settings_not_of_options():
+    """A plugin's loss may well have an option 'targets' or 'text'; it got {'when': 'x'} for its 'x'."""
+    own = {"targets": "x", "text": ["a"], "signals": "s"}
+    assert overlay({"loss": "foo"}, {"loss": own}) == {"loss": {"name": "foo", **own}}
+    assert overlay({"loss": {"name": "foo", "text": ["b"]}}, {"loss": own}) == {"loss": {"name": "foo", **own}}
+    assert overlay({"targets": "once"}, {"targets": {"top": 3}}) == {"targets": {"when": "once", "top": 3}}

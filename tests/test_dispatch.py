@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from ckd_plugins import PluginError, hookimpl
 from ckd_plugins._discovery import Switches
@@ -61,7 +62,7 @@ def test_the_next_run_gives_another_chance(registry, caplog):
         registry.new_run()
         registry.notify("ckd_before_fit", run=run)
     assert calls == [1, 2]
-    assert len(caplog.messages) == 1, "the same fault is told once"
+    assert len(caplog.messages) == 2, "the same fault is told in each run: nobody looks for it in the log of another"
 
 
 def test_an_observer_that_exits_is_isolated(registry, caplog):
@@ -153,3 +154,22 @@ def test_a_misspelt_call_is_a_defect_of_the_caller(registry):
         registry.hook.ckd_after_epok  # noqa: B018
     with pytest.raises(TypeError, match="ckd_before_fit takes"):
         registry.hook.ckd_before_fit(runn=None)
+
+
+def test_what_an_observer_does_to_the_process_ends_with_its_call(registry):
+    """An observer that seeds torch made every epoch draw the same; one that turned gradients off ended the run."""
+
+    def meddles(epoch):
+        torch.manual_seed(0)
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        raise ValueError("and fails")
+
+    add(registry, "meddler", ckd_after_epoch=meddles)
+    torch.manual_seed(7)
+    expected = torch.rand(2)
+    torch.manual_seed(7)
+    registry.notify("ckd_after_epoch", run=None, epoch=0, terms={})
+    assert torch.equal(torch.rand(2), expected)
+    assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() == torch.float32

@@ -56,6 +56,14 @@ def test_a_wrong_option_is_one_line(given, message):
     assert str(caught.value) == message
 
 
+def test_a_name_inside_a_type_that_only_type_checkers_see_is_let_through():
+    """It shows only when a value is checked, and that was a traceback; the factory knows better."""
+
+    def takes(values: list["Decimal"]) -> None: ...  # noqa: UP037
+
+    assert read_options(takes).check("loss 'x'", {"values": [1]}) == {"values": [1]}
+
+
 def test_a_missing_required_option_is_named():
     """The factory's own TypeError would name a Python argument, not the setting."""
     with pytest.raises(ConfigError, match="loss 'x' needs the option 'n'"):

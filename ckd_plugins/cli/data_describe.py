@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from ckd_plugins.cli.json_output import json_option, print_json
 
 if TYPE_CHECKING:
     from ckd_plugins.domains.describing import Description, Overlap, Spread
@@ -23,7 +24,7 @@ __all__ = ["describe_data"]
     "--text-fields", help="Columns of the item files that make up a text, by commas; the usual ones by default."
 )
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw it as well: a .png, .svg or .pdf file.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option()
 def describe_data(datasets: tuple[str, ...], text_fields: str | None, picture: Path | None, as_json: bool) -> None:
     """Show users, items, density, lengths and texts of DATASETS, and what each two of them share.
 
@@ -49,7 +50,7 @@ def describe_data(datasets: tuple[str, ...], text_fields: str | None, picture: P
         draw_domains(picture, domains, descriptions, shared)
     if as_json:
         told = {"domains": [asdict(d) for d in descriptions], "overlap": [asdict(o) for o in shared]}
-        click.echo(json.dumps(told, indent=2))
+        print_json(told)
     else:
         _print(descriptions, shared)
 

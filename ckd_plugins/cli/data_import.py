@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ckd_plugins.cli.json_output import json_option, print_json
 
 if TYPE_CHECKING:
     from ckd_plugins.domains.importers import Summary
@@ -38,7 +39,7 @@ __all__ = ["import_data"]
     help="Share of a file's lines that may be malformed.",
 )
 @click.option("--set", "-s", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the format.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@json_option("Print the summary as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def import_data(
     format_name: str,
@@ -59,28 +60,29 @@ def import_data(
     A name that is no FORMAT is answered with the list. Filters run in this order: rating, repeats, text, k-core,
     history. The folder appears when it is whole, with the summary in it as <name>.import.json.
     """
-    from ckd_plugins._options import read_options
     from ckd_plugins.cli.distill import read_settings
+    from ckd_plugins.config import Component
     from ckd_plugins.domains.importers import Filters, Importer, ImportLog, import_dataset
     from ckd_plugins.errors import DataError, PluginError
     from ckd_plugins.registry import get_registry
     from ckd_plugins.training.progress import Console
 
-    record = get_registry().record("importer", format_name)
-    factory = record.spec.load()
-    options = read_options(factory).check(f"importer {format_name!r}", read_settings(settings), host=("path",))
+    registry = get_registry()
+    record = registry.record("importer", format_name)
+    component = Component(name=format_name, options=read_settings(settings))
+    component.check(registry, "importer", host=("path",))
     if not path.exists():
         raise DataError(f"{path} does not exist; give a file or folder of the format {format_name!r}")
     filters = Filters(
         min_rating=min_rating, repeats=repeats, need_text=need_text, k_core=k_core, max_history=max_history
     )
     log = ImportLog(malformed, Console(quiet).task)
-    importer = factory(path, **options)
+    importer = component.build(registry, "importer", path=path)
     if not isinstance(importer, Importer):
         raise PluginError(f"{record} gives a {type(importer).__name__}, not an Importer; tell its authors")
     summary = import_dataset(importer, out, filters, log)
     if as_json:
-        click.echo(json.dumps(asdict(summary), indent=2))
+        print_json(asdict(summary))
     else:
         _print(summary)
 

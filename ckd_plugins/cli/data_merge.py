@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 import click
 
+from ckd_plugins.cli.json_output import json_option, print_json
 from ckd_plugins.errors import ConfigError
 
 __all__ = ["merge"]
@@ -24,7 +24,7 @@ __all__ = ["merge"]
     show_default=True,
     help="Whether one who is in two domains is two users, or one whose history is that of both.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@json_option("Print the counts as JSON.")
 def merge(domains: tuple[str, ...], out: Path, users: Literal["apart", "joined"], as_json: bool) -> None:
     """Write DOMAINS (folders of datasets, or names below dataset/) as one dataset, with items named domain/item."""
     from ckd_plugins.cli.tables import print_table
@@ -36,7 +36,7 @@ def merge(domains: tuple[str, ...], out: Path, users: Literal["apart", "joined"]
     merged = merge_domains([find_dataset(one).folder for one in domains], out, users=users)
     if as_json:
         counts = {name: asdict(one) for name, one in merged.counts.items()}
-        click.echo(json.dumps({"folder": str(merged.folder), "domains": counts, "shared_users": merged.shared_users}))
+        print_json({"folder": str(merged.folder), "domains": counts, "shared_users": merged.shared_users})
         return
     rows = [[name, f"{one.users:,}", f"{one.items:,}", f"{one.interactions:,}"] for name, one in merged.counts.items()]
     print_table(["domain", "users", "items", "interactions"], rows)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ckd_plugins.cli.json_output import json_option, print_json
 from ckd_plugins.errors import ConfigError
 
 __all__ = ["distill"]
@@ -27,7 +27,7 @@ __all__ = ["distill"]
 @click.option("--each", is_flag=True, help="Of several datasets: a student for each, in place of one for all.")
 @click.option("--plain", is_flag=True, help="Train the model plainly as well, to compare with.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a comparison as HTML.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option("Print the result as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def distill(
     model: str,
@@ -65,7 +65,7 @@ def distill(
     if plain and results[0]["ckd"]["teachers"]:
         results.insert(0, run(model, dataset, files, given, teachers=(), reporter=reporter))
     if as_json:
-        click.echo(json.dumps(results if plain else results[0], indent=2))
+        print_json(results if plain else results[0])
     else:
         print_results(results)
         click.echo(f"Run folder: {results[-1]['ckd']['run_dir']}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import click
 
+from ckd_plugins.cli.json_output import json_option, print_json
 from ckd_plugins.cli.tables import print_table
 from ckd_plugins.host.doctor import Check, apply_fixes, diagnose, shell_line
 
@@ -17,7 +17,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "error": "red"}
 
 @click.command()
 @click.option("--fix", is_flag=True, help="Run the pip commands that mend what is missing, then check again.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option()
 @click.pass_context
 def doctor(ctx: click.Context, fix: bool, as_json: bool) -> None:
     """Check this machine, its packages and its plugins.
@@ -29,7 +29,7 @@ def doctor(ctx: click.Context, fix: bool, as_json: bool) -> None:
         apply_fixes(checks, tell=lambda line: click.echo(f"+ {line}", err=as_json))
         checks = diagnose()
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
+        print_json([dataclasses.asdict(check) for check in checks])
     else:
         _show(checks)
     ctx.exit(1 if any(check.status == "error" for check in checks) else 0)

@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import click
 
 from ckd_plugins import __version__
+from ckd_plugins.cli.json_output import printing_aside
 from ckd_plugins.errors import CkdError, PluginError, UnknownNameError
-from ckd_plugins.registry import get_registry
+from ckd_plugins.registry import Registry, get_registry
 
 __all__ = ["ckd", "main"]
 
@@ -25,7 +26,7 @@ class RegistryGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all sub-commands."""
-        return get_registry().names("command")
+        return _registry().names("command")
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a sub-command.
@@ -36,11 +37,9 @@ class RegistryGroup(click.Group):
         """
         if cmd_name.startswith("-"):
             return None
-        record = get_registry().record("command", cmd_name)
-        try:
-            command = record.spec.load()
-        except (ImportError, AttributeError) as error:
-            raise PluginError(f"command {cmd_name!r} of {record.origin} cannot be imported: {error}") from error
+        record = _registry().record("command", cmd_name)
+        with printing_aside():
+            command = record.load()
         if not isinstance(command, click.Command):
             kind = type(command).__name__
             raise PluginError(f"command {cmd_name!r} of {record.origin} is a {kind}, not a click.Command")
@@ -48,7 +47,7 @@ class RegistryGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of sub-commands from their records: importing all of them takes seconds."""
-        records = sorted(get_registry().records("command"), key=lambda record: record.spec.name)
+        records = sorted(_registry().records("command"), key=lambda record: record.spec.name)
         with formatter.section("Commands"):
             formatter.write_dl([(record.spec.name, record.spec.summary) for record in records])
 
@@ -59,6 +58,12 @@ class RegistryGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("ckd: interrupted", err=True)
             ctx.exit(130)
+
+
+def _registry() -> Registry:
+    """The registry; what plugins print when they are imported is no command's output, and no part of its JSON."""
+    with printing_aside():
+        return get_registry()
 
 
 @click.command(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import click
 
 from ckd_plugins._contract import check_plugin
+from ckd_plugins.cli.json_output import json_option, print_json
 from ckd_plugins.cli.tables import print_table
 from ckd_plugins.errors import UnknownNameError
 from ckd_plugins.registry import get_registry
@@ -23,14 +23,14 @@ def plugins() -> None:
 
 
 @plugins.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, built-ins included.")
+@json_option("Print JSON, built-ins included.")
 @click.option("--all", "everything", is_flag=True, help="Show the built-in plugins too.")
 @click.option("--hook", help="Show only plugins that implement this hook.")
 def list_plugins(as_json: bool, everything: bool, hook: str | None) -> None:
     """List plugins: where they come from, what they add, and whether they work."""
     rows = [row for row in get_registry().plugins() if hook is None or hook in row.hooks]
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
+        print_json([dataclasses.asdict(row) for row in rows])
         return
     shown = [row for row in rows if everything or not row.builtin]
     if shown:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
+from ckd_plugins.cli.json_output import json_option, print_json
 from ckd_plugins.cli.tables import print_table
 from ckd_plugins.registry import Registry, get_registry
 from ckd_plugins.students.table import StudentRow, read_table, summary
@@ -21,7 +21,7 @@ _HEADS = ("model", "family", "reader", "passes", "calls", "speed", "needs", "sta
 @click.argument("models", nargs=-1)
 @click.option("--family", help="Show one family only: sequential, graph, feature_interaction and so on.")
 @click.option("--notes", is_flag=True, help="Add why a model needs a second pass, and what is worked round.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all that was measured.")
+@json_option("Print JSON, with all that was measured.")
 def students(models: Sequence[str], family: str | None, notes: bool, as_json: bool) -> None:
     """Show which models can be distilled and how.
 
@@ -43,7 +43,7 @@ def students(models: Sequence[str], family: str | None, notes: bool, as_json: bo
         if not rows:
             raise click.BadParameter(f"no model is of family {family!r}; there are {', '.join(families)}")
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        print_json([asdict(row) for row in rows])
         return
     cells = [_cells(row, notes) for row in rows]
     styles = ["" if row.is_student else "dim" for row in rows]

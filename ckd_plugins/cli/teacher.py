@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ckd_plugins.cli.json_output import json_option, print_json
 from ckd_plugins.cli.teacher_show import list_teachers, show
 from ckd_plugins.cli.teacher_training import finetune, metrics, pretrain
 from ckd_plugins.errors import ConfigError
@@ -44,7 +44,7 @@ def teacher() -> None:
     metavar="[ADDRESS]",
     help="Ask on a Ray cluster, by default one that runs here or a new one.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option("Print the result as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def cache(
     names: str | None,
@@ -102,7 +102,7 @@ def cache(
     if exported is not None:
         export_to(exported, prepared)
     if as_json:
-        click.echo(json.dumps(prepared, indent=2))
+        print_json(prepared)
         return
     rows = [
         (

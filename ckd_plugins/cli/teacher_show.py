@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ckd_plugins.cli.json_output import json_option, print_json
 from ckd_plugins.errors import ConfigError
 
 __all__ = ["list_teachers", "show"]
@@ -20,7 +21,7 @@ __all__ = ["list_teachers", "show"]
 @click.option(
     "--dir", "folders", multiple=True, type=click.Path(path_type=Path), help="Show the teachers in this folder, too."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option()
 def list_teachers(files: tuple[str, ...], cache_dir: Path | None, folders: tuple[Path, ...], as_json: bool) -> None:
     """List the teachers that can be named, and those that have been trained: in the cache, and in folders."""
     from ckd_plugins.cli.tables import print_table
@@ -40,7 +41,7 @@ def list_teachers(files: tuple[str, ...], cache_dir: Path | None, folders: tuple
     if as_json:
         listed = [{"name": name, "needs": needs, "summary": summary} for name, needs, summary in known]
         about = [_about(folder) for folder in found]
-        click.echo(json.dumps({"teachers": listed, "cached": [str(f) for f in cached], "folders": about}, indent=2))
+        print_json({"teachers": listed, "cached": [str(f) for f in cached], "folders": about})
         return
     print_table(("teacher", "needs", "what it is"), known)
     for folder in cached:
@@ -53,7 +54,7 @@ def list_teachers(files: tuple[str, ...], cache_dir: Path | None, folders: tuple
 
 @click.command("show")
 @click.argument("teacher", metavar="NAME|DIR")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option()
 def show(teacher: str, as_json: bool) -> None:
     """Show a teacher: of a NAME its options, of a trained one in the folder DIR what it was made from."""
     from ckd_plugins.registry import get_registry
@@ -105,7 +106,7 @@ def _show_registered(name: str, as_json: bool) -> None:
 
     record = get_registry().record("teacher", name)
     spec: Any = record.spec
-    factory = spec.load()
+    factory = record.load()
     meanings = attribute_docs(factory) | arguments(sections(inspect.getdoc(factory) or "").get("Args", ""))
     options: list[dict[str, Any]] = [
         {
@@ -119,11 +120,14 @@ def _show_registered(name: str, as_json: bool) -> None:
     ]
     if as_json:
         about = {"name": spec.name, "summary": spec.summary, "needs": list(spec.needs), "from": str(record.origin)}
-        click.echo(json.dumps({**about, "options": options}, indent=2, default=str))
+        print_json({**about, "options": options}, default=str)
         return
     click.echo(f"{spec.name}: {spec.summary}")
     click.echo(f"needs: {', '.join(spec.needs) or 'nothing'}; from {record.origin}\n")
-    rows = [(o["name"], "required" if o["required"] else json.dumps(o["default"]), o["meaning"]) for o in options]
+    rows = [
+        (o["name"], "required" if o["required"] else json.dumps(o["default"], default=str), o["meaning"])
+        for o in options
+    ]
     print_table(("option", "default", "meaning"), rows)
 
 
@@ -135,7 +139,7 @@ def _show_folder(folder: Path, as_json: bool) -> None:
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     card = read_card(folder)
     if as_json:
-        click.echo(json.dumps({"folder": str(folder), "bytes": size, "card": card or None}, indent=2))
+        print_json({"folder": str(folder), "bytes": size, "card": card or None})
         return
     if not card:
         click.echo(f"{folder} holds a teacher ({size / 1e6:.1f} MB) without a card.json: nothing else is known of it")

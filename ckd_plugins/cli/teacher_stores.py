@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from ckd_plugins.cli.json_output import print_json
 from ckd_plugins.errors import ConfigError, SignalError
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ def verify_stores(signals: Path, names: str | None, dataset: str | None, as_json
             }
             for teacher, data, v in checked
         ]
-        click.echo(json.dumps(told, indent=2))
+        print_json(told)
     else:
         rows = [
             (
@@ -127,7 +125,7 @@ def import_from(file: Path, signals: Path, as_json: bool) -> None:
     source = manifest.provenance
     if as_json:
         told = {"store": str(path), "teacher": source.teacher, "dataset": source.dataset, "instances": manifest.rows}
-        click.echo(json.dumps(told, indent=2))
+        print_json(told)
         return
     row = (source.teacher, source.dataset, f"{manifest.rows:,}", f"{manifest.items:,}", str(path))
     print_table(("teacher", "dataset", "instances", "items", "store"), [row])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ckd_plugins.cli.json_output import json_option, print_json
 from ckd_plugins.errors import ConfigError, did_you_mean
 
 __all__ = ["finetune", "metrics", "pretrain"]
@@ -32,7 +32,7 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="OPTION=VALUE",
             help="An option of the teacher, or a setting of the data: hidden_size=64, seed=1, ckd.text.encoder=folder.",
         ),
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+        json_option("Print the result as JSON."),
         click.option("--quiet", "-q", is_flag=True, help="Show no progress."),
     )
     for option in reversed(options):
@@ -67,7 +67,7 @@ def pretrain(
     teacher, given = _teacher(name, files, settings, given)
     made = pretrain_teacher(teacher, out, files, given, reporter=Console(quiet))
     if as_json:
-        click.echo(json.dumps(made, indent=2))
+        print_json(made)
         return
     told = made["card"]["pretraining"]
     loss = f"{told['epochs'][told['best_epoch'] - 1]['loss']:.4f}"
@@ -106,7 +106,7 @@ def finetune(
     component, given = _teacher(teacher, files, settings, {}, source)
     made = finetune_teacher(component, dataset, out, files, given, reporter=Console(quiet))
     if as_json:
-        click.echo(json.dumps(made, indent=2))
+        print_json(made)
         return
     row = (component.label, _made_in(made), metrics(made["valid_result"]), metrics(made["test_result"]), made["folder"])
     print_table(("teacher", "made in", "validation", "test", "folder"), [row])
@@ -148,7 +148,7 @@ def _teacher(
         if teacher.source is not None:
             raise ConfigError(f"{str(teacher.source)!r} is a folder to start from, and so is --from; give one of them")
         teacher = teacher.model_copy(update={"source": source.expanduser()})
-    takes = read_options(registry.get("teacher", teacher.name).load())
+    takes = read_options(registry.record("teacher", teacher.name).load())
     options = {key: given.pop(key) for key in list(given) if key in takes.parameters and key not in HOST}
     for key in given:
         if key not in _DATA and key != "ckd" and not key.startswith("ckd."):

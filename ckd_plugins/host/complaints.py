@@ -29,19 +29,30 @@ def check_processes(settings: Mapping[str, Any]) -> None:
 def check_metrics(config: Any) -> None:
     """Find out before training whether the metric that validation goes by is computed; RecBole does so after an epoch.
 
+    Args:
+        config: RecBole's, of a model that is to be trained.
+
     Raises:
-        ConfigError: it is not among the metrics, or its cutoff is not in ``topk``.
+        ConfigError: it is not among the metrics, its cutoff is missing or not in ``topk``, or it has none and one is
+            given.
     """
-    metrics, topk = config["metrics"], config["topk"]
-    names = {str(name).lower() for name in ([metrics] if isinstance(metrics, str) else metrics)}
-    cutoffs = [topk] if isinstance(topk, int) else list(topk or ())
+    from recbole.evaluator.register import metrics_dict
+
+    names, cutoffs = [str(name).lower() for name in config["metrics"]], [str(k) for k in config["topk"]]
     chosen = str(config["valid_metric"])
-    name, _, cutoff = chosen.lower().partition("@")
+    name, at, cutoff = chosen.lower().partition("@")
     if name not in names:
         raise ConfigError(f"valid_metric is {chosen}, and metrics are {', '.join(sorted(names))}; add {name} to them")
-    if cutoff and cutoff not in map(str, cutoffs):
+    if not hasattr(metrics_dict[name](config), "topk"):  # GAUC, and all metrics of values
+        if at:
+            alone = chosen.partition("@")[0]
+            raise ConfigError(f"valid_metric is {chosen}, and {alone} takes no cutoff; set valid_metric to {alone}")
+    elif not at:
+        some = cutoffs[0] if cutoffs else 10
+        raise ConfigError(f"valid_metric is {chosen}, which needs a cutoff; set valid_metric to {chosen}@{some}")
+    elif cutoff not in cutoffs:
         raise ConfigError(
-            f"valid_metric is {chosen}, and topk is {', '.join(map(str, cutoffs))}; add {cutoff} to it, or set another "
+            f"valid_metric is {chosen}, and topk is {', '.join(cutoffs)}; add {cutoff} to it, or set another "
             f"valid_metric"
         )
 

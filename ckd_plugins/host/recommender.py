@@ -17,6 +17,7 @@ from torch import Tensor
 from ckd_plugins.config import Speed
 from ckd_plugins.host import trees
 from ckd_plugins.host.compat import clean_environment
+from ckd_plugins.host.complaints import check_metrics
 from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.loaders import trim_batches
@@ -94,6 +95,7 @@ class Recommender:
         """
         with recbole_log(run_dir), ExitStack() as stack:
             config = build_config(model, dataset, settings, run_dir)
+            check_metrics(config)
             splits = load_splits(config)
             made = build_pretrained(config, splits, run_dir, lambda stage, epoch, total: None)
             tree = trees.is_tree(made)

@@ -18,7 +18,7 @@ import yaml
 
 from ckd_plugins.errors import ConfigError, DataError
 from ckd_plugins.host.compat import anomaly_mode_kept, clean_environment, prepare
-from ckd_plugins.host.complaints import check_metrics, check_processes, say_misspelt
+from ckd_plugins.host.complaints import check_processes, say_misspelt
 from ckd_plugins.host.features import side_features
 from ckd_plugins.host.protocol import protocol, reads_features
 from ckd_plugins.host.trees import tree_defaults
@@ -131,7 +131,6 @@ def build_config(
             config = Config(model=model, dataset=dataset.name, config_file_list=[str(path)])
         except (ValueError, KeyError, TypeError, NotImplementedError, RuntimeError, AssertionError) as error:
             raise ConfigError(f"RecBole refuses the settings of {model} on {dataset.name}: {error}") from error
-    check_metrics(config)
     say_misspelt(config, settings)
     # RecBole sends every dataset named ml-100k to its own copy, another folder of that name included.
     config.final_config_dict["data_path"] = str(dataset.folder)

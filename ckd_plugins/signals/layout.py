@@ -120,10 +120,12 @@ def cast_rows(arrays: Mapping[str, _Array], columns: Mapping[str, Column], rows:
         with np.errstate(over="ignore"):  # an overflow becomes infinite and is refused below, with a better word
             cast[name] = given.astype(column.dtype, copy=False)
         if cast[name].dtype.kind == "f" and not np.isfinite(cast[name]).all():
+            if not np.isfinite(given).all():
+                raise SignalError(f"{where}: {name} hold NaN or infinite values; mend the teacher")
             largest = float(np.abs(given, dtype=np.float64).max())
             raise SignalError(
-                f"{where}: {name} hold NaN, infinite, or too large values for {column.dtype} (largest: {largest:g}); "
-                "mend the teacher or store float32"
+                f"{where}: {name} hold too large values for {column.dtype} (largest: {largest:g}); mend the teacher, "
+                f"or store float32 (ckd.signals.vectors)"
             )
     return cast
 

@@ -29,11 +29,13 @@ def losses_among_targets(read: Callable[[Tensor], Tensor], targets: Tensor, most
     """
     items, column = torch.unique(targets, return_inverse=True)
     if most is None or len(items) <= most:
-        return cross_entropy(read(items).float(), column, reduction="none") - math.log(len(items))
+        whole: Tensor = cross_entropy(read(items).float(), column, reduction="none")
+        return whole - math.log(len(items))
     some = items[torch.linspace(0, len(items) - 1, most - 1, device=items.device).long()]
     chosen = torch.cat([targets[:, None], some.expand(len(targets), -1)], dim=1)
     scores = read(chosen).float()
     again = some == targets[:, None]
     scores[:, 1:] = scores[:, 1:].masked_fill(again, -torch.inf)
-    chance = (most - again.sum(dim=1)).log()
-    return cross_entropy(scores, torch.zeros_like(targets), reduction="none") - chance
+    chance: Tensor = (most - again.sum(dim=1)).log()
+    loss: Tensor = cross_entropy(scores, torch.zeros_like(targets), reduction="none")
+    return loss - chance

@@ -79,7 +79,7 @@ def finetune_teacher(
         refuse_leaks(splits, host, pretraining, config.teachers, registry, material.domains)
         plan = make_plan(teacher, material, pretraining, config, registry, reporter, int(host["seed"]))
         made = make_in(plan, folder, reporter)
-        with reporter.task(f"test {plan.label}", 2) as advance:
+        with plan.guarded("be tested"), reporter.task(f"test {plan.label}", 2) as advance:
             valid = judge_teacher(made.teacher, material, splits, host, "valid")
             advance(1, "")
             test = judge_teacher(made.teacher, material, splits, host)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from typing import Any
 from ckd_plugins.curriculum.memory import LossMemory
 from ckd_plugins.errors import StudentError
 from ckd_plugins.host.beside import train_beside
+from ckd_plugins.host.complaints import check_metrics
 from ckd_plugins.host.data import Splits, load_splits
 from ckd_plugins.host.journal import recbole_log
 from ckd_plugins.host.loaders import on_batch, rows_a_batch
@@ -31,17 +33,21 @@ from ckd_plugins.training.measuring import changing
 from ckd_plugins.training.ordering import check_order, order_rows
 from ckd_plugins.training.per_user import file_name, per_user, write_per_user
 from ckd_plugins.training.probing import make_probe
-from ckd_plugins.training.progress import Reporter, heard
+from ckd_plugins.training.progress import Reporter
+from ckd_plugins.training.readers import choose_reader
 from ckd_plugins.training.run import Run, write_json
 from ckd_plugins.training.slices import slices
 from ckd_plugins.training.soft_targets import integrates_once, soft_targets
-from ckd_plugins.training.student import check_candidates, choose_reader, make_student
+from ckd_plugins.training.student import check_candidates, make_student
 from ckd_plugins.training.subscribe import Subscription
 from ckd_plugins.training.teaching import Taught, read_pretraining, teach
 from ckd_plugins.training.vectors import with_vectors
 from ckd_plugins.training.watching import Watcher
 
 __all__ = ["fit"]
+
+_NAN = "Training loss is nan"
+"""What RecBole's trainer says then."""
 
 
 def fit(
@@ -70,8 +76,8 @@ def fit(
     with ExitStack() as stack:
         stack.enter_context(recbole_log(run.directory))
         defaults = subscription.defaults
-        with heard(reporter):
-            host = build_config(subscription.model, dataset, settings, run.directory, defaults=defaults)
+        host = build_config(subscription.model, dataset, settings, run.directory, defaults=defaults)
+        check_metrics(host)
         seed = int(host["seed"])
         with seconds("data"), reporter.task(f"read {dataset.name}", 2) as advance:
             splits = load_splits(host, config.speed)
@@ -94,6 +100,7 @@ def fit(
                 pretraining = read_pretraining(config, host, data_path) if config.teachers else []
                 refuse_leaks(splits, host, pretraining, config.teachers, registry, material.domains)
                 taught = teach(config.teachers, material, pretraining, config, registry, reporter, seed)
+            teachers = {one.name: _about(one) for one in taught}
             signals = [t.signal for t in taught]
             soft = None
             once = None if reader is None else integrates_once(config, reader, registry)
@@ -174,7 +181,7 @@ def fit(
             "protocol": _protocol(host, splits),
             "slices": told,
             "valid_metric": str(host["valid_metric"]).lower(),
-            "teachers": _teachers(taught, material, splits, host, reporter),
+            "teachers": teachers,
             "seconds": dict(seconds),
             "epochs": len(watcher.seconds),
             "parameters": parameter_count(student),
@@ -186,7 +193,12 @@ def fit(
     }
     write_json(run.directory / "result.json", result)
     run.log("end", test_result=result["test_result"], slices=told)
-    registry.notify("ckd_after_fit", run=run, result=result)
+    if taught:
+        # Last: a teacher that fails takes nothing away of what the student has come to.
+        _judge(taught, teachers, material, splits, host, reporter)
+        write_json(run.directory / "result.json", result)
+    # What observers do to their copy is their own affair.
+    registry.notify("ckd_after_fit", run=run, result=copy.deepcopy(result))
     return result
 
 
@@ -211,7 +223,7 @@ def _train(trainer: Any, splits: Splits, saved: bool, watcher: Watcher) -> tuple
     try:
         score, result = trainer.fit(splits.train, splits.valid, saved=saved, show_progress=False)
     except ValueError as error:
-        if "nan" not in str(error).lower():
+        if str(error) != _NAN:
             raise
         raise StudentError(
             f"the loss became NaN in epoch {len(watcher.seconds)}; lower learning_rate or ckd.weight, or raise "
@@ -250,28 +262,34 @@ def _floats(result: Mapping[str, Any] | None) -> dict[str, float]:
     return {name: float(value) for name, value in (result or {}).items()}
 
 
-def _teachers(
-    taught: Sequence[Taught], material: Material, splits: Splits, host: Any, reporter: Reporter
-) -> dict[str, dict[str, Any]]:
-    if not taught:
-        return {}
-    found = {}
+def _about(taught: Taught) -> dict[str, Any]:
+    """What a result tells of a teacher, before it is judged."""
+    return {
+        "test_result": None,
+        "slices": {},
+        "seconds": taught.seconds,
+        "reused": taught.reused,
+        "folder": str(taught.folder),
+        "store": str(taught.store),
+        "parameters": taught.parameters,
+        "domains": {
+            part.part.name: {"folder": str(part.folder), "store": str(part.store)}
+            for part in taught.parts
+            if part.part is not None
+        },
+    }
+
+
+def _judge(
+    taught: Sequence[Taught],
+    about: Mapping[str, dict[str, Any]],
+    material: Material,
+    splits: Splits,
+    host: Any,
+    reporter: Reporter,
+) -> None:
+    """Add each teacher's test metrics to what is told of it."""
     with reporter.task("test the teachers", len(taught)) as advance:
         for done, one in enumerate(taught, start=1):
-            test_result, told = judge_in_slices(one, material, splits, host)
-            found[one.name] = {
-                "test_result": test_result,
-                "slices": told,
-                "seconds": one.seconds,
-                "reused": one.reused,
-                "folder": str(one.folder),
-                "store": str(one.store),
-                "parameters": one.parameters,
-                "domains": {
-                    part.part.name: {"folder": str(part.folder), "store": str(part.store)}
-                    for part in one.parts
-                    if part.part is not None
-                },
-            }
+            about[one.name]["test_result"], about[one.name]["slices"] = judge_in_slices(one, material, splits, host)
             advance(done, "")
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -9,7 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ckd_plugins._discovery import FAULTS, sentence
 from ckd_plugins.domains.instances import Instances
+from ckd_plugins.errors import TeacherError
 from ckd_plugins.host.data import Splits
 from ckd_plugins.host.evaluate import evaluate_scores
 from ckd_plugins.host.ranks import RankRecorder
@@ -18,6 +21,8 @@ from ckd_plugins.training.slices import slices_of
 from ckd_plugins.training.teaching import Taught
 
 __all__ = ["judge_in_slices", "judge_teacher"]
+
+_log = logging.getLogger("ckd_plugins")
 
 
 def judge_teacher(
@@ -113,8 +118,28 @@ def judge_in_slices(
 
     Returns:
         The run's metrics as of :func:`judge_teacher`, and those of the slices as of
-        :func:`ckd_plugins.training.slices.slices`.
+        :func:`ckd_plugins.training.slices.slices`. A plugin's teacher that fails has none, and is warned about:
+        whoever has come so far has a student, or a teacher, that is worth more than the numbers beside it.
     """
+    try:
+        return _in_slices(taught, material, splits, config, split)
+    except FAULTS as error:
+        if taught.origin is None or taught.origin.builtin:
+            raise
+        where = "test" if split == "test" else "validation"
+        _log.warning(
+            "teacher %r of %s fails on the %s rows, and gets no metrics of them: %s",
+            taught.name,
+            taught.origin,
+            where,
+            sentence(error),
+        )
+        return None, {}
+
+
+def _in_slices(
+    taught: Taught, material: Material, splits: Splits, config: Any, split: Literal["valid", "test"]
+) -> tuple[dict[str, float] | None, dict[str, Any]]:
     recorder = RankRecorder(max(config["topk"]))
     asked: list[_Asked] = [
         (one.teacher, one.part.material, one.part.items) if one.part is not None else (one.teacher, material, None)
@@ -128,6 +153,8 @@ def judge_in_slices(
 
 def _products(teacher: Any, material: Material, instances: Instances) -> Callable[[NDArray[np.int64]], torch.Tensor]:
     vectors = torch.from_numpy(teacher.encode(instances))
+    if not vectors.isfinite().all():  # NaN is above every score
+        raise TeacherError(f"{type(teacher).__name__}.encode gives vectors with NaN or infinite values")
     items = torch.from_numpy(teacher.item_factors(material.domain))
     unknown = torch.from_numpy(~teacher.known_items(material.domain))
     return lambda rows: (vectors[torch.from_numpy(rows)] @ items.T).masked_fill(unknown, -torch.inf)

@@ -126,7 +126,7 @@ def _refuse_seen(held_out: Sequence[_HeldOut], folders: Mapping[str, Path]) -> N
 def _refuse_other_splits(config: Any, teachers: Sequence[TeacherComponent], registry: Registry) -> None:
     """Compare the run's split with those that teachers' files were trained on, where the files tell them."""
     for teacher in teachers:
-        split_of = getattr(registry.get("teacher", teacher.name).load(), "split_of", None)
+        split_of = getattr(registry.record("teacher", teacher.name).load(), "split_of", None)
         theirs = split_of(teacher.options) if split_of is not None else {}
         if not isinstance(theirs.get("eval_args"), dict):
             continue

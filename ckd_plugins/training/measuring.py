@@ -46,7 +46,7 @@ def measure_options(name: str, measure: Measure, registry: Registry) -> dict[str
         UnknownNameError: no measure has the name.
         ConfigError: an option is unknown or of a wrong type.
     """
-    evidence = list(inspect.signature(registry.get("difficulty", name).load()).parameters)[:1]
+    evidence = list(inspect.signature(registry.record("difficulty", name).load()).parameters)[:1]
     return Component(name=name, options=measure.options).check(registry, "difficulty", evidence)
 
 
@@ -82,7 +82,7 @@ class Difficulty:
         records = [registry.record("difficulty", name) for name in self._measures]
         self._changing = [record for record in records if getattr(record.spec, "changes", False)]
         # What the student loses takes teachers to be known, and nothing that they say.
-        asking = {record.spec.load() for record in records if getattr(record.spec, "teachers", 0)} - {student_loss}
+        asking = {record.load() for record in records if getattr(record.spec, "teachers", 0)} - {student_loss}
         view = _teachers_view(material, signals, soft, asking) if asking and signals else (None, None)
         at = material.instances
         self._evidence = Evidence(
@@ -107,7 +107,7 @@ class Difficulty:
         name, called = record.spec.name, f"{record} of {record.origin}"
         options = measure_options(name, self._measures[name], self._registry)
         try:
-            values = measured(record.spec.load(), evidence, options)
+            values = measured(record.load(), evidence, options)
         except PluginError as error:
             raise PluginError(f"{called} {error}") from error
         if np.isnan(values).all() and record not in self._changing:

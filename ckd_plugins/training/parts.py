@@ -90,7 +90,7 @@ def _check_curriculum(config: CkdConfig, curriculum: Curriculum, registry: Regis
             )
         if not record.origin.builtin:
             with named(registry, "difficulty", name):
-                try_difficulty(spec.load(), options)
+                try_difficulty(record.load(), options)
     if curriculum.teachers is not None and given < 2:
         raise ConfigError(
             f"ckd.curriculum.teachers lets teachers join one after the other, and {given} "
@@ -109,4 +109,4 @@ def named(registry: Registry, kind: str, name: str) -> Iterator[None]:
 
 
 def _takes_tau(loss: Component, registry: Registry) -> bool:
-    return "tau" in read_options(registry.get("loss", loss.name).load()).parameters
+    return "tau" in read_options(registry.record("loss", loss.name).load()).parameters

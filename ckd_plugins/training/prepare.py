@@ -15,7 +15,7 @@ from ckd_plugins.training.datasets import Datasets, open_dataset
 from ckd_plugins.training.entry import check_run
 from ckd_plugins.training.judging import judge_in_slices
 from ckd_plugins.training.leakage import refuse_leaks
-from ckd_plugins.training.progress import Reporter, Silent
+from ckd_plugins.training.progress import Reporter, Silent, heard
 from ckd_plugins.training.teaching import read_pretraining, teach
 
 __all__ = ["prepare_teachers"]
@@ -55,7 +55,7 @@ def prepare_teachers(
     data_path = settings.pop("data_path", None)
     found = open_dataset(dataset, data_path, settings, config)
     check_run(config, registry, settings, found, data_path)
-    with open_data(found, settings, config) as data:
+    with heard(reporter), open_data(found, settings, config) as data:
         host, splits, material = data.host, data.splits, data.material
         pretraining = read_pretraining(config, host, data_path)
         refuse_leaks(splits, host, pretraining, config.teachers, registry, material.domains)

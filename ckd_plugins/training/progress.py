@@ -107,12 +107,18 @@ class Console:
 
 @contextlib.contextmanager
 def heard(reporter: Reporter) -> Iterator[None]:
-    """Show what this package logs while a block runs.
+    """Show what this package logs while a block runs; a block within one adds nothing.
 
     A run's log file takes the place of the handler that would print warnings otherwise, so that what a teacher has to
-    say of its data, items without an image for one, would be read by nobody.
+    say of its data, items without an image for one, would be read by nobody. In a library call, which shows nothing,
+    warnings go where they would have gone: to standard error, if the program has no logging of its own.
     """
-    handler, log = _Saying(reporter), logging.getLogger("ckd_plugins")
+    log = logging.getLogger("ckd_plugins")
+    silent = isinstance(reporter, Silent)
+    if any(isinstance(other, _Saying) for other in log.handlers) or (silent and log.hasHandlers()):
+        yield
+        return
+    handler = logging.lastResort if silent and logging.lastResort is not None else _Saying(reporter)
     log.addHandler(handler)
     try:
         yield

@@ -17,11 +17,12 @@ from ckd_plugins._version import __version__
 from ckd_plugins.config import CkdConfig
 from ckd_plugins.distillation.integrators import Integrator
 from ckd_plugins.distillation.soft_targets import SoftTargets, integrate
-from ckd_plugins.errors import ConfigError, SignalError
-from ckd_plugins.registry import Registry
+from ckd_plugins.errors import ConfigError, PluginError, SignalError
+from ckd_plugins.registry import Record, Registry
 from ckd_plugins.signals.files import allocate, json_bytes, map_array, write_rows, write_whole
 from ckd_plugins.students.readers.base import Reader
 from ckd_plugins.training.default_weight import weight_of
+from ckd_plugins.training.made_by import made_by
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.teaching import Taught
@@ -96,6 +97,9 @@ def soft_targets(
         config: the ``ckd`` section.
         registry: where the integrator is looked up.
         reporter: shows progress.
+
+    Raises:
+        PluginError: the integrator gives a row something that is not finite; nothing of it is kept.
     """
     signals = [one.signal for one in taught]
     integrator = config.integrator.build(registry, "integrator")
@@ -117,6 +121,11 @@ def soft_targets(
         targets, done = torch.from_numpy(material.instances.target).long() + 1, 0
         with reporter.task(f"integrate teachers ({len(signals)})", rows) as advance:
             for block in integrate(signals, integrator, targets, items, top):
+                try:
+                    _check(block, registry.record("integrator", config.integrator.name))
+                except PluginError:
+                    shutil.rmtree(folder)
+                    raise
                 for name, part in block.items():
                     write_rows(folder / f"{name}.npy", part.numpy(), shapes[name], done)
                 done += len(block["gate"])
@@ -124,6 +133,20 @@ def soft_targets(
         # Last: a folder with it is whole.
         write_whole(folder / "manifest.json", json_bytes({name: list(shape) for name, shape in shapes.items()}))
         return _open(folder, shapes)
+
+
+def _check(block: Mapping[str, torch.Tensor], record: Record) -> None:
+    """Refuse rows that would make the loss of every batch NaN that one is in, in this run and in later ones."""
+    for what, column in (
+        ("probabilities", block["probs"]),
+        ("weights", block["measures"][:, 0]),
+        ("gate", block["gate"][:, None]),
+    ):
+        if wrong := int((~column.isfinite()).any(dim=1).sum()):
+            raise PluginError(
+                f"{record} of {record.origin} gives NaN or infinite {what} in {wrong} of {len(column)} rows; mend it, "
+                f"or set another integrator"
+            )
 
 
 def _teachers_join(config: CkdConfig) -> bool:
@@ -168,10 +191,10 @@ def _digest(taught: Sequence[Taught], material: Material, config: CkdConfig, reg
     A store's name tells what a teacher was made from and which rows it was asked about; its digest tells apart those
     that were made twice. Integrators are told the labels.
     """
-    at, origin = material.instances, registry.record("integrator", config.integrator.name).origin
+    at = material.instances
     made = [
         __version__,
-        (origin.distribution, origin.version),
+        made_by(registry.record("integrator", config.integrator.name)),
         [(one.name, one.signal.temperature, one.store.name, one.digest) for one in taught],
         config.integrator.name,
         sorted(config.integrator.resolve(registry, "integrator").items()),

@@ -9,6 +9,7 @@ from typing import Any
 from ckd_plugins._options import read_options
 from ckd_plugins.domains.content import content_digest
 from ckd_plugins.errors import DataError
+from ckd_plugins.registry import Record
 
 __all__ = ["by_content", "check_files", "needs_encoder", "reads_text"]
 
@@ -52,17 +53,17 @@ def check_files(factory: Any, options: Mapping[str, Any], what: str) -> None:
                 raise DataError(f"option {name!r} of {what}: {str(path)!r} does not exist; give a file or folder")
 
 
-def reads_text(spec: Any, options: Mapping[str, Any]) -> bool:
+def reads_text(record: Record, options: Mapping[str, Any]) -> bool:
     """Whether a teacher reads item texts, given its options as the user gave them."""
-    if "text" not in getattr(spec, "needs", ()):
+    if "text" not in getattr(record.spec, "needs", ()):
         return False
-    return all(options.get(name) is None for name in getattr(spec.load(), "instead_of_text", ()))
+    return all(options.get(name) is None for name in getattr(record.load(), "instead_of_text", ()))
 
 
-def needs_encoder(spec: Any, options: Mapping[str, Any]) -> bool:
+def needs_encoder(record: Record, options: Mapping[str, Any]) -> bool:
     """Whether a teacher asks the run's text encoder; one that has a language model of its own does not."""
-    takes = read_options(spec.load())
-    return reads_text(spec, options) and (takes.open_ended or "encoder" in takes.parameters)
+    takes = read_options(record.load())
+    return reads_text(record, options) and (takes.open_ended or "encoder" in takes.parameters)
 
 
 def _digests(value: Any) -> Any:

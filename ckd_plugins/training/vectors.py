@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ckd_plugins._discovery import FAULTS
 from ckd_plugins.config import CkdConfig
-from ckd_plugins.errors import ConfigError, StudentError
+from ckd_plugins.errors import CkdError, ConfigError, StudentError
 from ckd_plugins.registry import Registry
 from ckd_plugins.students.choose import vector_reader
 from ckd_plugins.students.probe import Probe
@@ -30,7 +29,7 @@ def check_vectors(config: CkdConfig, registry: Registry) -> None:
         return
     loss = config.loss.name
     for component in config.teachers:
-        source, factory = find_source(component), registry.get("teacher", component.name).load()
+        source, factory = find_source(component), registry.record("teacher", component.name).load()
         options = (component if source is None else source.completed(component)).options
         if isinstance(factory, type) and issubclass(factory, Teacher) and factory.form_of(options) == "topk":
             raise ConfigError(
@@ -82,8 +81,8 @@ def _of_scores(registry: Registry) -> str:
     found = []
     for record in registry.records("loss"):
         try:
-            factory = record.spec.load()
-        except FAULTS:  # a plugin's own fault, told where it is used
+            factory = record.load()
+        except CkdError:  # a plugin's own fault, told where it is used
             continue
         if getattr(factory, "compares", "scores") == "scores":
             found.append(record.spec.name)

@@ -65,6 +65,7 @@ def test_an_importer_of_a_plugin_is_a_format(
     def ckd_register_importers():
         yield ImporterSpec(name="walks", factory=Walks, summary="walks")
         yield ImporterSpec(name="wrong", factory=lambda path: path, summary="wrong")
+        yield ImporterSpec(name="fails", factory=lambda path: {}["walks"], summary="fails")
 
     done = ckd(
         "data", "import", "walks", shop, "-o", tmp_path / "out", "--set", "steps=7", "--k-core", "2", "--json", "-q"
@@ -73,6 +74,9 @@ def test_an_importer_of_a_plugin_is_a_format(
     done = ckd("data", "import", "wrong", shop, "-o", tmp_path / "other", "-q")
     assert done.status == 2
     assert "gives a PosixPath, not an Importer; tell its authors" in done.err
+    done = ckd("data", "import", "fails", shop, "-o", tmp_path / "other", "-q")
+    assert done.status == 2
+    assert "importer 'fails' of plugin 'tmp_plugin_1' cannot be built: KeyError: 'walks'; tell its authors" in done.err
 
 
 @pytest.mark.parametrize(

@@ -43,14 +43,25 @@ def test_a_distilled_run_is_a_row_below_its_teacher(ckd: Ckd, tiny: Path) -> Non
     assert "train SASRec, distilled: " in done.err
 
 
-def test_json_is_the_result_and_nothing_else(ckd: Ckd, tiny: Path) -> None:
-    """A script reads standard output; one line of progress in it breaks every pipeline."""
+def test_json_is_the_result_and_nothing_else(ckd: Ckd, tiny: Path, tmp_plugin: Callable[..., Any]) -> None:
+    """A script reads standard output; one line in it, of progress or of docs/hooks.md's examples, breaks a pipeline."""
+
+    def ckd_before_fit(run: Any) -> None:
+        print(run.directory)
+
+    def ckd_after_epoch(run: Any, epoch: int, terms: dict[str, float]) -> None:
+        print(epoch, terms["loss"])
+
+    def ckd_after_fit(run: Any, result: dict[str, Any]) -> None:
+        print(result["test_result"])
+
+    tmp_plugin(ckd_before_fit, ckd_after_epoch, ckd_after_fit)
     done = ckd("distill", "BPR", "-d", tiny, *fast(), "--json")
     result = json.loads(done.out)
     assert set(result) == {"best_valid_score", "valid_score_bigger", "best_valid_result", "test_result", "ckd"}
     saved = json.loads((Path(result["ckd"]["run_dir"]) / "result.json").read_text())
     assert saved == result
-    assert done.err != ""
+    assert str(result["test_result"]) in done.err
 
 
 def test_plain_gives_two_rows_and_a_gain(ckd: Ckd, tiny: Path) -> None:

@@ -92,7 +92,7 @@ def test_success_is_status_0(with_sample, capsys):
     ("name", "says"),
     [
         ("wroks", "unknown command 'wroks'; did you mean 'works'? (known: "),
-        ("sample", "command 'sample' of plugin 'tmp_plugin_1' cannot be imported: No module named 'sample_module_"),
+        ("sample", "command 'sample' of plugin 'tmp_plugin_1' cannot be imported: ModuleNotFoundError: No module "),
         ("odd", "command 'odd' of plugin 'tmp_plugin_1' is a function, not a click.Command"),
     ],
 )
@@ -100,6 +100,24 @@ def test_a_command_that_cannot_run_says_why(with_sample, capsys, name, says):
     """Whose command it is decides whom to tell."""
     assert exit_status(name) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [("import sys; sys.exit(0)", "SystemExit: 0"), ("def (", "SyntaxError: invalid syntax (their_cli.py, line 1)")],
+)
+def test_a_command_whose_module_exits_or_is_broken_says_so(plugin_site, tmp_plugin, capsys, source, says):
+    """An exit on import looked like success to every script."""
+    plugin_site("theirs", modules={"their_cli": source})
+
+    @tmp_plugin
+    def ckd_register_commands():
+        yield CommandSpec(name="theirs", factory="their_cli:command", summary="is not theirs to end")
+
+    assert exit_status("theirs") == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"ckd: error: command 'theirs' of plugin 'tmp_plugin_1' cannot be imported: {says}; tell ")
+    assert told.count("\n") == 1
 
 
 def test_an_unknown_option_is_clicks_usage_error(capsys):

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recbole.evaluator.register import metrics_dict
 
 from ckd_plugins.errors import ConfigError
+from ckd_plugins.host.complaints import check_metrics
 from ckd_plugins.host.settings import build_config, find_dataset
 
 ROWS = [(u, i, t) for u in "abc" for t, i in enumerate("pqrst")]
+LABELED = {"eval_args": {"split": {"RS": [8, 1, 1]}, "order": "RO", "mode": "labeled"}}
 Build = Callable[..., Any]
 
 
@@ -39,15 +42,30 @@ def test_several_processes_are_refused(build: Build, name: str, value: int) -> N
         ({"metrics": ["Recall"], "valid_metric": "NDCG@10"}, "metrics are recall; add ndcg to them"),
         ({"metrics": "Recall", "valid_metric": "MRR@10"}, "metrics are recall; add mrr to them"),
         ({"topk": [5, 20], "valid_metric": "Recall@20"}, None),
+        ({"topk": [5, 20], "valid_metric": "NDCG"}, "valid_metric is NDCG, which needs a cutoff; set .* to NDCG@5"),
+        ({"valid_metric": "NDCG@"}, "valid_metric is NDCG@, and topk is 10"),
+        ({"metrics": ["GAUC", "Recall"], "valid_metric": "GAUC"}, None),
+        ({"metrics": ["GAUC"], "valid_metric": "GAUC@10"}, "GAUC takes no cutoff; set valid_metric to GAUC"),
+        ({"metrics": ["ItemCoverage"], "valid_metric": "itemcoverage"}, "set valid_metric to itemcoverage@10"),
+        ({"metrics": ["AUC"], "valid_metric": "AUC", **LABELED}, None),
+        ({"metrics": ["AUC"], "valid_metric": "AUC@10", **LABELED}, "AUC takes no cutoff; set valid_metric to AUC"),
     ],
 )
 def test_the_metric_of_validation_must_be_one_of_them(build: Build, given: dict[str, Any], says: str | None) -> None:
     """RecBole's KeyError came at the first validation, after teachers and an epoch."""
+    config = build(**given)  # what trains nothing does not read it
     if says is None:
-        assert build(**given)["valid_metric"] == given["valid_metric"]
+        check_metrics(config)
         return
     with pytest.raises(ConfigError, match=says):
-        build(**given)
+        check_metrics(config)
+
+
+def test_which_metrics_have_no_cutoff() -> None:
+    """The attribute that tells them is RecBole's own affair, and may go with its next version."""
+    config = {"topk": [10], "metric_decimal_place": 4, "tail_ratio": 0.1}
+    known = {name for name, metric in metrics_dict.items() if not hasattr(metric(config), "topk")}
+    assert known == {"gauc", "auc", "mae", "rmse", "logloss"}
 
 
 @pytest.mark.parametrize(

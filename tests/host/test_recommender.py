@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ckd_plugins.errors import ConfigError
 from ckd_plugins.host.recommender import Recommender, model_kind, reads_user
 from ckd_plugins.host.settings import find_dataset
 
@@ -51,3 +52,10 @@ def test_models_that_look_at_the_user_are_told_by_their_code() -> None:
     """Two users with one history would share an answer that is one's own."""
     assert [reads_user(m) for m in ("FPMC", "HGN", "GRU4Rec", "SASRec")] == [True, True, False, False]
     assert model_kind("EASE") == "TRADITIONAL"
+
+
+def test_a_metric_that_is_not_computed_is_told_before_training(tmp_path: Path) -> None:
+    """RecBole's KeyError came after the first epoch."""
+    given = {**SETTINGS, "valid_metric": "NDCG"}
+    with pytest.raises(ConfigError, match="valid_metric is NDCG, which needs a cutoff"):
+        Recommender.train("BPR", find_dataset("ml-100k"), given, tmp_path, [])

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from recbole.model.general_recommender import BPR
+from recbole.trainer import Trainer
 
 from ckd_plugins import StudentSpec, TeacherSpec, hookimpl
-from ckd_plugins.errors import TeacherError
+from ckd_plugins.errors import ConfigError, StudentError, TeacherError
 from ckd_plugins.registry import Registry
+from ckd_plugins.study.rows import comparison
 from ckd_plugins.training import entry
+from ckd_plugins.training import fit as fit_module
 
 from .conftest import Recorder
+from .fakes import LastItem
 
 Run = Callable[..., dict[str, Any]]
 
@@ -177,3 +184,93 @@ def test_a_distilled_graph_is_the_same_with_and_without_speed(run: Run) -> None:
         for on in (True, False)
     ]
     assert results[0]["test_result"] == pytest.approx(results[1]["test_result"], abs=1e-6)
+
+
+def test_a_plugins_teacher_that_cannot_be_tested_costs_its_own_numbers_only(
+    run: Run, fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a night's training: a traceback, and the student's test metrics nowhere."""
+    own = LastItem.encode
+
+    def encode(self: LastItem, instances: Any, rows: Any = None) -> Any:
+        if rows is None:
+            raise KeyError("brand")
+        return own(self, instances, rows)
+
+    monkeypatch.setattr(LastItem, "encode", encode)
+    result = run("SASRec", ckd={"teachers": ["last"]}, epochs=1)
+    assert result["ckd"]["teachers"]["last"]["test_result"] is None
+    assert any("teacher 'last' of plugin 'test-teachers' fails on the test rows" in line for line in caplog.messages)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert json.loads((folder / "result.json").read_text())["test_result"] == result["test_result"]
+    assert comparison([result])[0].metrics is None
+
+
+def test_a_students_numbers_are_on_disk_before_its_teachers_are_tested(
+    run: Run, fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect of ours, or Ctrl-C, at the very end took them away."""
+
+    def breaks(*args: Any) -> Any:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(fit_module, "judge_in_slices", breaks)
+    with pytest.raises(ZeroDivisionError):
+        run("SASRec", ckd={"teachers": ["last"]}, epochs=1)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert json.loads((folder / "result.json").read_text())["test_result"]["ndcg@10"] >= 0
+    events = [json.loads(line)["event"] for line in (folder / "events.jsonl").open()]
+    assert events[-2:] == ["end", "failed"]
+
+
+def test_only_recboles_word_for_it_is_a_loss_without_a_number() -> None:
+    """'unknown brand Finance' told people to lower their learning rate."""
+
+    def training(words: str) -> None:
+        def fit(*args: Any, **given: Any) -> Any:
+            raise ValueError(words)
+
+        fit_module._train(
+            SimpleNamespace(fit=fit), SimpleNamespace(train=None, valid=None), True, SimpleNamespace(seconds=[1.0])
+        )  # type: ignore[arg-type]
+
+    with pytest.raises(ValueError, match="unknown brand Finance"):
+        training("unknown brand Finance")
+    with pytest.raises(ValueError) as caught:
+        Trainer._check_nan(None, torch.tensor(torch.nan))
+    with pytest.raises(StudentError, match="the loss became NaN in epoch 1; lower learning_rate"):
+        training(str(caught.value))
+
+
+class Fails:
+    @hookimpl
+    def ckd_after_epoch(self) -> None:
+        logging.getLogger().warning("RecBole chatters")
+        raise ConnectionError("the tracker is down")
+
+
+class FailsAtTheEnd:
+    @hookimpl
+    def ckd_after_fit(self) -> None:
+        raise ConnectionError("no disk")
+
+
+def test_an_observer_that_fails_is_heard_of(shop: Path, tmp_path: Path, registry: Registry, recorder: Recorder) -> None:
+    """The warning went into a log file that nobody opens, as if all had been well."""
+    registry.register(Fails(), "fails")
+    registry.register(FailsAtTheEnd(), "fails-late")
+    given = {"epochs": 2, "gpu_id": "", "embedding_size": 8, "ckd": {"run_dir": str(tmp_path / "runs")}}
+    for _ in range(2):
+        recorder.lines.clear()
+        entry.distill("BPR", shop, None, given, reporter=recorder)
+        first, last = recorder.lines
+        assert "plugin 'fails' is not called again in this run: ckd_after_epoch failed: ConnectionError" in first
+        assert "plugin 'fails-late' is not called again in this run: ckd_after_fit failed" in last
+
+
+def test_a_metric_that_is_not_computed_is_told_before_anything_is_trained(run: Run, tmp_path: Path) -> None:
+    """After teachers that took an hour, and an epoch."""
+    with pytest.raises(ConfigError, match="valid_metric is NDCG, which needs a cutoff; set valid_metric to NDCG@10"):
+        run("SASRec", ["unisrec"], valid_metric="NDCG")
+    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "runs").exists()

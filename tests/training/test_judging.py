@@ -13,8 +13,11 @@ import pytest
 import torch
 
 from ckd_plugins.domains.keys import token_hashes
+from ckd_plugins.errors import TeacherError
+from ckd_plugins.registry import Origin
 from ckd_plugins.training import judging
-from ckd_plugins.training.judging import judge_teacher
+from ckd_plugins.training.judging import judge_in_slices, judge_teacher
+from ckd_plugins.training.teaching import Taught
 
 Prepare = Callable[..., Any]
 
@@ -172,3 +175,39 @@ def test_metrics_that_look_beyond_the_lists_are_not_made_up(prepare: Prepare, se
     """What a list does not hold would count as ranked last."""
     run = prepare("BPR", **settings)
     assert judge_teacher(Lists(), run.material, run.splits, run.host) is None
+
+
+def failing(prepare: Prepare, origin: Origin, encode: Callable[[Any], np.ndarray]) -> Callable[[], Any]:
+    run = prepare("SASRec")
+    teacher = SimpleNamespace(**{**vars(TEACHER), "encode": encode})
+    taught = Taught("mine", teacher, None, Path(), Path(), "", origin=origin)  # type: ignore[arg-type]
+    return lambda: judge_in_slices(taught, run.material, run.splits, run.host)
+
+
+def raises(instances: Any) -> np.ndarray:
+    raise KeyError("brand")
+
+
+def test_a_plugins_teacher_that_fails_is_told_and_has_no_metrics(
+    prepare: Prepare, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It took the finished student's numbers with it."""
+    found = failing(prepare, Origin("mine", "ckd-mine", "0.1"), raises)()
+    assert found == (None, {})
+    assert caplog.messages == [
+        "teacher 'mine' of plugin 'mine' (ckd-mine 0.1) fails on the test rows, and gets no metrics of them: "
+        "KeyError: 'brand'"
+    ]
+
+
+def test_a_built_in_teachers_defect_is_raised_as_it_is(prepare: Prepare) -> None:
+    """A metric that is missing for a defect of ours would be found by nobody."""
+    with pytest.raises(KeyError, match="brand"):
+        failing(prepare, Origin("ckd_plugins.teachers.builtin", builtin=True), raises)()
+
+
+def test_vectors_without_numbers_are_not_ranked(prepare: Prepare) -> None:
+    """NaN sorts above every score: such a teacher would have hit what it knows nothing of."""
+    nowhere = failing(prepare, Origin("ours", builtin=True), lambda instances: encode(instances) * np.float32(np.nan))
+    with pytest.raises(TeacherError, match="encode gives vectors with NaN or infinite values"):
+        nowhere()

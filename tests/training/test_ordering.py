@@ -16,7 +16,7 @@ from ckd_plugins.curriculum.sampler import CurriculumSampler
 from ckd_plugins.errors import ConfigError, UnknownNameError
 from ckd_plugins.host.data import ROW_FIELD
 from ckd_plugins.registry import Registry
-from ckd_plugins.training.ordering import order_rows
+from ckd_plugins.training.ordering import check_order, order_rows
 
 Prepare = Callable[..., Any]
 NEITHER = {"speed": {"trim": False, "bucket": False}}
@@ -163,3 +163,11 @@ def test_an_unknown_measure_is_told_in_a_plain_run_too(run: Callable[..., Any], 
     with pytest.raises(UnknownNameError, match="unknown difficulty 'lenght'; did you mean 'length'"):
         run("BPR", ckd={"curriculum": {"difficulty": "lenght"}})
     assert not list((tmp_path / "runs").glob("*"))
+
+
+def test_without_an_order_by_difficulty_domains_do_not_matter(prepare: Prepare, registry: Registry) -> None:
+    """A curriculum of teachers only replaced RecBole's order, and was refused on data of one domain."""
+    run = prepare("SASRec")
+    section = {"curriculum": {"difficulty": None, "teachers": True}, "domains": {"competence": "within"}, **NEITHER}
+    check_order(run.model, run.material, CkdConfig.parse(section))
+    assert ordered(run, registry, section) is None

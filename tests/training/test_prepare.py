@@ -12,6 +12,7 @@ from ckd_plugins.errors import ConfigError
 from ckd_plugins.training.prepare import prepare_teachers
 
 from .conftest import FAST_TEACHER, Recorder
+from .fakes import LastItem
 
 Run = Callable[..., dict[str, Any]]
 
@@ -77,3 +78,23 @@ def test_no_teacher_is_a_mistake(ahead: Callable[..., Any], tmp_path: Path) -> N
     with pytest.raises(ConfigError, match="no teacher is named"):
         ahead()
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_teacher_that_cannot_be_tested_is_made_all_the_same(
+    ahead: Callable[..., Any], fakes: None, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others after it were not made, and what it had cost was told by nobody."""
+    own = LastItem.encode
+
+    def encode(self: LastItem, instances: Any, rows: Any = None) -> Any:
+        if rows is None:
+            raise KeyError("brand")
+        return own(self, instances, rows)
+
+    monkeypatch.setattr(LastItem, "encode", encode)
+    monkeypatch.setattr("tests.training.test_prepare.FAST_TEACHER", {})
+    made = ahead("last", reporter=recorder)["last"]
+    assert (made["valid_result"], made["test_result"]) == (None, None)
+    for rows in ("validation", "test"):
+        said = f"teacher 'last' of plugin 'test-teachers' fails on the {rows} rows, and gets no metrics of them"
+        assert any(line.startswith(said) for line in recorder.lines)

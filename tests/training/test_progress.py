@@ -113,3 +113,28 @@ def test_what_is_logged_in_a_stage_is_shown(recorder: Recorder) -> None:
     log.warning("after")
     assert recorder.lines == ["3 of 7 items"]
     assert log.handlers == handlers
+
+
+def test_a_stage_within_a_run_says_it_once(recorder: Recorder) -> None:
+    """A run is heard from end to end, and a teacher's training within it."""
+    log = logging.getLogger("ckd_plugins")
+    with heard(recorder):
+        with heard(recorder):
+            log.warning("inner")
+        log.warning("outer")
+    assert recorder.lines == ["inner", "outer"]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_library_call_still_warns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    """The run's log file took the place of Python's last resort: an observer's fault was seen by nobody."""
+    log = logging.getLogger("ckd_plugins")
+    monkeypatch.setattr(log, "propagate", False)  # pytest's handlers are above
+    if own:
+        monkeypatch.setattr(log, "handlers", [logging.NullHandler()])
+    with heard(Silent()), heard(Silent()):
+        log.warning("a plugin failed")
+        log.info("progress")
+    assert capsys.readouterr().err == ("" if own else "a plugin failed\n"), "a program's own logging is left alone"

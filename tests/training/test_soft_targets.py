@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ckd_plugins import IntegratorSpec, hookimpl
-from ckd_plugins.distillation.integrators import ConfidenceConsistency
-from ckd_plugins.errors import ConfigError
+from ckd_plugins.distillation.integrators import ConfidenceConsistency, Opinions
+from ckd_plugins.errors import ConfigError, PluginError
 from ckd_plugins.host.speed import cross_entropy
 from ckd_plugins.registry import Registry
+from ckd_plugins.training import made_by
 
 from .conftest import FAST_TEACHER
 
@@ -31,10 +33,25 @@ class Anneals(ConfidenceConsistency):
         self.gamma = 1 / (epoch + 1)
 
 
+class Spoils(ConfidenceConsistency):
+    """Gives the eleventh row of a block a gate that is no number, which no small trial meets."""
+
+    spoilt = True
+
+    def weigh(self, opinions: Opinions) -> tuple[torch.Tensor, torch.Tensor]:
+        weights, gate = super().weigh(opinions)
+        if self.spoilt:
+            gate[10:11] = torch.nan
+        return weights, gate
+
+
 class Annealing:
     @hookimpl
     def ckd_register_integrators(self) -> list[IntegratorSpec]:
-        return [IntegratorSpec(name="anneals", factory=Anneals, summary="sharper from epoch to epoch")]
+        return [
+            IntegratorSpec(name="anneals", factory=Anneals, summary="sharper from epoch to epoch"),
+            IntegratorSpec(name="spoils", factory=Spoils, summary="no number here and there"),
+        ]
 
 
 @pytest.fixture
@@ -205,3 +222,27 @@ def test_what_once_cannot_do_is_told_before_anything_runs(run: Run, tmp_path: Pa
         with pytest.raises(ConfigError, match=says):
             run("SASRec", TEACHERS, ckd={"targets": "once", **section})
     assert not (tmp_path / "cache" / "teachers").exists()
+
+
+@pytest.mark.usefixtures("anneals", "fakes")
+def test_what_is_not_finite_is_refused_and_not_kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NaN was stored, and the next run failed of it after the plugin had been mended."""
+    section = {"targets": "once", "teachers": ["last"], "integrator": "spoils"}
+    says = r"integrator 'spoils' of plugin 'annealing' gives NaN or infinite gate in \d+ of \d+ rows; mend it"
+    with pytest.raises(PluginError, match=says):
+        run("SASRec", ckd=section, epochs=1)
+    assert not [*(tmp_path / "cache" / "targets").glob("[!.]*")]
+    monkeypatch.setattr(Spoils, "spoilt", False)
+    assert losses(run("SASRec", ckd=section, epochs=1))
+
+
+@pytest.mark.usefixtures("anneals", "fakes")
+def test_an_edited_integrator_integrates_anew(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever works on a plugin bumps no version, and was answered by what its code had been."""
+    monkeypatch.setattr(Spoils, "spoilt", False)
+    for source, kept in (("a", 1), ("b", 2), ("a", 2)):
+        monkeypatch.setattr(made_by, "_source", lambda code, source=source: source)
+        run("SASRec", ckd={"targets": "once", "teachers": ["last"], "integrator": "spoils"}, epochs=1)
+        stores = {path.name for path in (tmp_path / "cache" / "signals").glob("[!.]*")}
+        targets = {path.name for path in (tmp_path / "cache" / "targets").glob("[!.]*")}
+        assert (len(stores), len(targets)) == (kept, kept)

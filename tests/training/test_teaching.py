@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from ckd_plugins.config import CkdConfig
+from ckd_plugins.errors import PluginError
+from ckd_plugins.teachers.recbole_model import RecBoleModel
+from ckd_plugins.training import made_by
 from ckd_plugins.training.teaching import read_pretraining
 
 from .conftest import Recorder, write_shop
@@ -84,3 +87,40 @@ def test_each_stage_reports(ask: Teach, tmp_path: Path, recorder: Recorder) -> N
     assert recorder.tasks["fine-tune last"][-1] == (2, "loss 0.500, valid NDCG@10 0.2500")
     assert [recorder.totals[t] for t in recorder.tasks] == [1, 2, 1]
     assert any(line.startswith("no image of shop") for line in recorder.lines)
+
+
+def test_edited_code_makes_another_teacher(ask: Teach, monkeypatch: pytest.MonkeyPatch) -> None:
+    """'pip install -e' leaves the version as it is: the old teacher answered for the new code, without a word."""
+    first = ask("last")
+    monkeypatch.setattr(made_by, "_source", lambda code: "edited")
+    second = ask("last")
+    assert second.folder != first.folder
+    assert set(second.seconds) == {"finetune", "cache"}
+
+
+@pytest.mark.parametrize("name", ["finetune", "save", "encode", "item_factors", "known_items"])
+def test_a_plugins_teacher_that_fails_is_told_in_a_line(ask: Teach, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Pages of our code in a traceback, and nowhere whose plugin it is."""
+
+    def fails(*args: Any, **given: Any) -> Any:
+        raise KeyError("brand")
+
+    monkeypatch.setattr(LastItem, name, fails)
+    with pytest.raises(PluginError) as caught:
+        ask("last", **{"as": "mine"})
+    does = {"finetune": "trained", "save": "saved"}.get(name, "asked")
+    assert str(caught.value).startswith(
+        f"teacher 'last' of plugin 'test-teachers' cannot be {does} (called 'mine'): KeyError: 'brand'"
+    )
+
+
+@pytest.mark.parametrize("name", ["finetune", "lists"])
+def test_a_built_in_teachers_defect_is_raised_as_it_is(ask: Teach, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Without the traceback nobody could mend it."""
+
+    def fails(*args: Any, **given: Any) -> Any:
+        raise KeyError("brand")
+
+    monkeypatch.setattr(RecBoleModel, name, fails)
+    with pytest.raises(KeyError, match="brand"):
+        ask("recbole", options={"model": "Pop"})

@@ -138,3 +138,31 @@ def test_teachers_are_made_softer_without_being_asked_again(run: Any, fakes: Non
     assert asked["reused"]
     for targets in ("once", "batch"):
         assert abs(found[8.0, targets] - found[1.0, targets]) > 1e-3
+
+
+def _spoilt(found: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(len(found))[:, None] == 3, np.nan, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "says"),
+    [
+        ("encode", _spoilt, "shard 0 of .*: vectors hold NaN or infinite values; mend the teacher$"),
+        (
+            "encode",
+            lambda found: found[:, :5],
+            r"shard 0 of .*: vectors has shape \(\d+, 5\), \(\d+, 8\) belongs there",
+        ),
+        ("item_factors", _spoilt, "item_vectors hold NaN or infinite values"),
+        ("item_factors", lambda found: found[1:], r"item_factors has shape \(59, 8\); .* each of 60 items"),
+        ("item_factors", lambda found: np.concatenate([found, found]), "item_factors has shape"),
+    ],
+)
+def test_what_cannot_be_stored_names_the_teacher(
+    ask: Teach, monkeypatch: pytest.MonkeyPatch, name: str, spoil: Callable[[np.ndarray], np.ndarray], says: str
+) -> None:
+    """A shard's number told nobody which of several teachers is to be mended, and float32 holds no more NaN."""
+    own = getattr(LastItem, name)
+    monkeypatch.setattr(LastItem, name, lambda *args: spoil(own(*args)))
+    with pytest.raises(SignalError, match=f"^teacher 'mine' of plugin 'test-teachers': {says}"):
+        ask("last", **{"as": "mine"})

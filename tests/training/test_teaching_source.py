@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from ckd_plugins.config import CkdConfig
-from ckd_plugins.errors import ConfigError, TeacherError
+from ckd_plugins.errors import ConfigError, PluginError, TeacherError
 from ckd_plugins.registry import Registry
 from ckd_plugins.teachers.text_teacher import TextTeacher
 from ckd_plugins.training import finetune_teacher, pretrain_teacher
 from ckd_plugins.training.teaching import Taught, read_pretraining, teach
 
 from .conftest import FAST_TEACHER, N_ITEMS, Recorder, WordEncoder, write_shop
+from .fakes import LastItem
 
 FIELDS = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id", "TIME_FIELD": "timestamp"}
 OPTIONS = {**FAST_TEACHER, "pretrain_epochs": 2, "batch_size": 256}
@@ -190,3 +191,17 @@ def test_a_language_model_of_its_own_needs_no_encoder(
     first = ask({"from": str(tmp_path / "pre"), "backbone": bert})
     section["text"] = {"encoder": "nobody"}
     assert ask({"from": str(tmp_path / "pre"), "backbone": bert}).folder == first.folder
+
+
+def test_a_plugins_teacher_that_cannot_be_tested_is_named(
+    shop: Path, tmp_path: Path, fakes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """'ckd teacher finetune' ended in a traceback."""
+
+    def fails(*args: Any) -> Any:
+        raise KeyError("brand")
+
+    monkeypatch.setattr(LastItem, "encode", fails)
+    given = {"gpu_id": "", "ckd.cache_dir": str(tmp_path / "cache")}
+    with pytest.raises(PluginError, match="teacher 'last' of plugin 'test-teachers' cannot be tested: KeyError"):
+        finetune_teacher("last", shop, tmp_path / "out", None, given)

@@ -104,7 +104,7 @@ class Job:
 
 def _load(name: str, folder: Path, device: str | None, number: int) -> Any:
     """Load a teacher on the kind of device that it was on."""
-    load = get_registry().get("teacher", name).load().load
+    load = get_registry().record("teacher", name).load().load
     takes = inspect.signature(load).parameters.values()
     if device is None or not any(p.name == "device" or p.kind is p.VAR_KEYWORD for p in takes):
         return load(folder)

@@ -44,7 +44,7 @@ def describe(plan: Plan, teacher: Any, histories: Mapping[str, History], folder:
         "format": FORMAT,
         "teacher": plan.component.name,
         "stage": "pretrain" if material is None else "finetune",
-        "summary": plan.spec.summary,
+        "summary": plan.record.spec.summary,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "identity": plan.identity,
         "digest": teacher.digest,

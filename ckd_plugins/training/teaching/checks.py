@@ -58,16 +58,16 @@ def check_teachers(
     """
     encodes = False
     for component in config.teachers if teachers is None else teachers:
-        spec = registry.get("teacher", component.name)
+        record = registry.record("teacher", component.name)
         source = find_source(component)
         component = component if source is None else source.completed(component)
         component.check(registry, "teacher", host=HOST)
-        factory = spec.load()
+        factory = record.load()
         check_files(factory, component.options, f"teacher {component.label or component.name!r}")
         if source is None:  # what is in a folder has learned what its options said
             getattr(factory, "check_options", _any_options)(component.options)
-        if reads_text(spec, component.options) and not (source is not None and source.finetuned):
-            encodes = encodes or needs_encoder(spec, component.options)
+        if reads_text(record, component.options) and not (source is not None and source.finetuned):
+            encodes = encodes or needs_encoder(record, component.options)
             if not texts:
                 raise DataError(
                     f"teacher {component.name!r} reads item texts and dataset {dataset!r} has none of the columns "

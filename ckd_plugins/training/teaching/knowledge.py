@@ -107,6 +107,9 @@ def _layout(teacher: Any, material: Material, signals: Signals) -> tuple[Layout,
     items = material.domain.items
     if teacher.form == "topk":
         return Layout.topk(min(teacher.k, len(items))), items
-    known = np.flatnonzero(teacher.known_items(material.domain))
-    factors = teacher.item_factors(material.domain)[known]
-    return Layout.factors(factors, signals.vectors, signals.top), [items[i] for i in known]
+    known, factors = (np.asarray(of(material.domain)) for of in (teacher.known_items, teacher.item_factors))
+    for name, array in (("known_items", known), ("item_factors", factors)):
+        if len(array) != len(items):
+            raise SignalError(f"{name} has shape {array.shape}; it needs a row for each of {len(items)} items")
+    at = np.flatnonzero(known)
+    return Layout.factors(factors[at], signals.vectors, signals.top), [items[i] for i in at]

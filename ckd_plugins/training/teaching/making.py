@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ckd_plugins.errors import TeacherError
+from ckd_plugins.registry import Record
 from ckd_plugins.teachers.history import History
 from ckd_plugins.teachers.keeping import kept_in
 from ckd_plugins.training.progress import Reporter, heard
@@ -29,14 +30,14 @@ class Made:
     """What this process spent by stage."""
 
 
-def kept(spec: Any, folder: Path, name: str, reporter: Reporter) -> Any:
+def kept(record: Record, folder: Path, name: str, reporter: Reporter) -> Any:
     """The teacher that the cache holds, or ``None``; a damaged one is removed."""
     if not (folder / "config.json").is_file():
         shutil.rmtree(folder, ignore_errors=True)
         return None
     try:
         with heard(reporter):
-            return spec.load().load(folder)
+            return record.load().load(folder)
     except TeacherError as damage:
         reporter.say(f"{name}: the teacher in the cache is not usable ({damage}); training it again")
         shutil.rmtree(folder)
@@ -50,10 +51,12 @@ def make(plan: Plan, folder: Path, reporter: Reporter) -> Made:
 
     Raises:
         DataError, TeacherError: the teacher cannot learn the data.
+        PluginError: it is a plugin's, and fails.
     """
     histories: dict[str, History] = {}
     seconds: dict[str, float] = {}
-    with kept_in(partial_of(folder), plan.identity, told=lambda line: reporter.say(f"{plan.label}: {line}")):
+    keeping = kept_in(partial_of(folder), plan.identity, told=lambda line: reporter.say(f"{plan.label}: {line}"))
+    with plan.guarded("be trained"), keeping:
         try:
             teacher = _begin(plan)
             if plan.pretraining:
@@ -72,7 +75,8 @@ def make(plan: Plan, folder: Path, reporter: Reporter) -> Made:
                 f"teacher {plan.label!r}: what {str(plan.source.folder)!r} holds does not fit its options ({reason}); "
                 f"leave the options away that it was not trained with"
             ) from error
-    save(teacher, folder, lambda unnamed: describe(plan, teacher, histories, unnamed))
+    with plan.guarded("be saved"):
+        save(teacher, folder, lambda unnamed: describe(plan, teacher, histories, unnamed))
     sweep(folder)
     return Made(teacher, folder, seconds)
 
@@ -81,7 +85,7 @@ def _begin(plan: Plan) -> Any:
     if plan.source is None:
         return plan.component.build(plan.registry, "teacher", **plan.host)
     options = plan.component.check(plan.registry, "teacher", host=plan.host)
-    return plan.source.load(plan.spec.load(), options, plan.host)
+    return plan.source.load(plan.record.load(), options, plan.host)
 
 
 def _train(teacher: Any, stage: str, data: Any, plan: Plan, reporter: Reporter, seconds: dict[str, float]) -> History:

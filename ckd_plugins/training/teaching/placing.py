@@ -51,7 +51,7 @@ def make_in(plan: Plan, out: Path, reporter: Reporter) -> Made:
             raise ConfigError(
                 f"--out {str(out)!r} holds another teacher: its {difference}; name another folder, or remove it"
             )
-        teacher = plan.spec.load().load(out)
+        teacher = plan.record.load().load(out)
         sweep(out)
         return Made(teacher, out)
 

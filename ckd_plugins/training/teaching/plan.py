@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ckd_plugins._version import __version__
-from ckd_plugins.config import CkdConfig, Component, Signals, TeacherComponent
+from ckd_plugins.config import CkdConfig, Signals, TeacherComponent
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.domains.encoders.base import TextEncoder
-from ckd_plugins.errors import ConfigError
-from ckd_plugins.registry import Registry
+from ckd_plugins.errors import ConfigError, SignalError
+from ckd_plugins.registry import Record, Registry
+from ckd_plugins.training.made_by import made_by
 from ckd_plugins.training.material import Material
 from ckd_plugins.training.progress import Reporter
 from ckd_plugins.training.teacher_files import by_content, needs_encoder, reads_text
@@ -51,9 +53,28 @@ class Plan:
         return self.component.label or self.component.name
 
     @property
-    def spec(self) -> Any:
-        """Its record."""
-        return self.registry.get("teacher", self.component.name)
+    def record(self) -> Record:
+        """Its record, and where that comes from."""
+        return self.registry.record("teacher", self.component.name)
+
+    @contextmanager
+    def guarded(self, what: str) -> Iterator[None]:
+        """Let what goes wrong with it name it; a built-in's defects go on as they are.
+
+        Args:
+            what: what it cannot do then, as :meth:`Record.guarded` has it.
+
+        Raises:
+            PluginError: its code, which is a plugin's, throws something.
+            SignalError: what it gives cannot be stored.
+        """
+        also = "" if self.label == self.component.name else f" (called {self.label!r})"
+        try:
+            with self.record.guarded(f"{what}{also}"):
+                yield
+        except SignalError as error:
+            origin = self.record.origin
+            raise SignalError(f"teacher {self.label!r}{'' if origin.builtin else f' of {origin}'}: {error}") from error
 
     @property
     def host(self) -> dict[str, Any]:
@@ -71,17 +92,17 @@ class Plan:
             return str(self.source.made_from.get("text", ""))
         parts = [] if self.encoder is None else [self.encoder.identity]
         if self.material is not None:
-            texts = reads_text(self.spec, self.component.options)
+            texts = reads_text(self.record, self.component.options)
             parts.append(self.material.text_hash if texts else f"items {self.material.items_hash}")
         return " ".join(parts)
 
     @cached_property
     def made_from(self) -> dict[str, Any]:
         """Everything that decides the weights."""
-        options = by_content(self.spec.load(), self.component.resolve(self.registry, "teacher", self.host))
+        options = by_content(self.record.load(), self.component.resolve(self.registry, "teacher", self.host))
         fields = {
             "package": __version__,
-            "origin": _origin(self.component, self.registry),
+            "origin": " ".join(map(str, made_by(self.record))),
             "teacher": self.component.name,
             "options": dict(sorted(options.items())),
             "pretraining": [domain_hash(domain) for domain in self.pretraining],
@@ -97,7 +118,23 @@ class Plan:
     @cached_property
     def identity(self) -> str:
         """Digest of :attr:`made_from`, 16 hexadecimal digits."""
-        return blake2b(repr(list(self.made_from.items())).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return _digest(list(self.made_from.items()))
+
+    @cached_property
+    def used(self) -> Source | None:
+        """The folder that it is used from as it is, being fine-tuned already."""
+        return self.source if self.source is not None and self.source.finetuned else None
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what decides its answers, 16 hexadecimal digits; :attr:`identity`, unless it is :attr:`used`.
+
+        Names of stores are taken apart again, where a manifest is damaged: all have as many digits.
+        """
+        if self.used is None:
+            return self.identity
+        content = self.used.content
+        return content[:16] if self.record.origin.builtin else _digest([content, *made_by(self.record)])
 
 
 def make_plan(
@@ -120,7 +157,7 @@ def make_plan(
     if source is not None:
         component, pretraining = source.completed(component), ()
     encoder, trained = None, source is None or not source.finetuned
-    if trained and needs_encoder(registry.get("teacher", component.name), component.options):
+    if trained and needs_encoder(registry.record("teacher", component.name), component.options):
         encoder = ReportingEncoder(config.text.encoder.build(registry, "text_encoder"), reporter)
     if source is not None:
         before = source.card.get("text_encoder")
@@ -154,7 +191,5 @@ def first_difference(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> str 
     return None
 
 
-def _origin(component: Component, registry: Registry) -> str:
-    """The distribution that brings a teacher: another version of it may be another teacher."""
-    origin = registry.record("teacher", component.name).origin
-    return f"{origin.distribution} {origin.version}"
+def _digest(parts: list[Any]) -> str:
+    return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

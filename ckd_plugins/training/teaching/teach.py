@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ckd_plugins.config import CkdConfig, TeacherComponent
 from ckd_plugins.domains.domain import Domain
 from ckd_plugins.errors import TeacherError
-from ckd_plugins.registry import Registry
+from ckd_plugins.registry import Origin, Registry
 from ckd_plugins.signals.base import Signal
 from ckd_plugins.signals.disjoint import DisjointSignal
 from ckd_plugins.training.asking import Crew
@@ -47,6 +47,8 @@ class Taught:
     """The domain that it was made for, where each has a teacher of its own."""
     parts: tuple[Taught, ...] = ()
     """Those of the domains, one each, where it stands for them."""
+    origin: Origin | None = None
+    """Where its code comes from."""
 
     @property
     def parameters(self) -> int:
@@ -126,27 +128,25 @@ def _taught(
     crew: Crew | None,
 ) -> Taught:
     material = whole if part is None else part.material
-    used = plan.source if plan.source is not None and plan.source.finetuned else None
-    # Either is 16 digits here: names of stores are taken apart again, where a manifest is damaged.
-    digest = plan.identity if used is None else used.content[: len(plan.identity)]
-    stem = f"{plan.component.name}-{material.domain.name}-{digest}"
+    stem = f"{plan.component.name}-{material.domain.name}-{plan.digest}"
     folder = config.cache_dir / "teachers" / stem
     with alone(config.cache_dir / "locks" / f"{stem}.lock", plan.label, reporter):
-        made = _cached(plan, folder, reporter) if used is None else _ready(plan, used)
-        seconds = dict(made.seconds)
-        store = open_store(plan, made, material, stem, reporter, seconds, verify, crew)
-    teacher = made.teacher
-    keys = teacher.keys(whole.instances) if part is None else part.keys(teacher, len(whole.instances))
+        made = _cached(plan, folder, reporter) if plan.used is None else _ready(plan, plan.used)
+        teacher, seconds = made.teacher, dict(made.seconds)
+        with plan.guarded("be asked"):
+            store = open_store(plan, made, material, stem, reporter, seconds, verify, crew)
+            keys = teacher.keys(whole.instances) if part is None else part.keys(teacher, len(whole.instances))
     signal = store.bind(keys, whole.tokens, outside=teacher.outside)
     signal.name, weights = plan.label, store.manifest.provenance.weights_hash
     signal.temperature *= config.teacher_temperature
     if not seconds:
         reporter.say(f"{plan.label}: reused from {made.folder} (fine-tuned before on the same data)")
-    return Taught(plan.label, teacher, signal, made.folder, store.path, weights, seconds, part)
+    origin = plan.record.origin
+    return Taught(plan.label, teacher, signal, made.folder, store.path, weights, seconds, part, origin=origin)
 
 
 def _cached(plan: Plan, folder: Path, reporter: Reporter) -> Made:
-    teacher = kept(plan.spec, folder, plan.label, reporter)
+    teacher = kept(plan.record, folder, plan.label, reporter)
     if teacher is None:
         return make(plan, folder, reporter)
     sweep(folder)
@@ -183,7 +183,7 @@ def _ready(plan: Plan, source: Source) -> Made:
     Raises:
         TeacherError: its weights are others than its card tells of.
     """
-    teacher = plan.spec.load().load(source.folder)
+    teacher = plan.record.load().load(source.folder)
     if teacher.digest != source.card["digest"]:
         raise TeacherError(
             f"teacher {plan.label!r}: {str(source.folder)!r}: the weights are not those that its card.json tells of; "

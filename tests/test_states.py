@@ -1,0 +1,71 @@
+"""What a stranger's call may not change of the process that calls it."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from ckd_plugins._states import states_kept
+
+
+def draws() -> tuple[float, float, float]:
+    return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+
+def seed(number: int) -> None:
+    random.seed(number)
+    np.random.seed(number)
+    torch.manual_seed(number)
+
+
+def test_the_next_draws_are_those_of_a_process_without_the_call() -> None:
+    """An observer that seeds or draws would make the run another one, silently."""
+    seed(3)
+    expected = draws()
+    seed(3)
+    with states_kept():
+        seed(99)
+        draws()
+    assert draws() == expected
+
+
+def test_switches_go_back_when_the_call_raises_too() -> None:
+    """A run without gradients ends in a traceback of torch's that names no plugin."""
+
+    def meddles() -> None:
+        with states_kept():
+            torch.set_grad_enabled(False)
+            torch.set_default_dtype(torch.float64)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        meddles()
+    assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpus_draws_are_kept_too() -> None:
+    """Dropout of a student on a GPU draws from a generator of its own."""
+    torch.cuda.manual_seed_all(3)
+    expected = torch.rand(2, device="cuda")
+    torch.cuda.manual_seed_all(3)
+    with states_kept():
+        torch.manual_seed(99)
+        torch.rand(2, device="cuda")
+    assert torch.equal(torch.rand(2, device="cuda"), expected)
+
+
+def test_neither_numpy_nor_torch_is_loaded_for_it() -> None:
+    """Start-up of the command line took seconds."""
+    program = (
+        "import sys; from ckd_plugins._states import states_kept\n"
+        "with states_kept(): pass\n"
+        "assert not {'numpy', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
