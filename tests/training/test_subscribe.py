@@ -134,7 +134,6 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("name", {"factory": "bad_models.model:BPRLoss"}, "student 'Rec2': .*has no RecBole model type"),
     ("file", {"defaults": "bad_models:properties.yml"}, "'bad_models:properties.yml' cannot be"),
     ("package", {"defaults": "bad_modles:x.yaml"}, "'bad_modles:x.yaml' cannot be read: No mod"),
-    ("colon", {"defaults": ":x.yaml"}, "defaults ':x.yaml' cannot be read"),
     ("yaml", {"content": "a: [1\nb: 2"}, "defaults 'bad_models:properties.yaml' cannot be read: .*line 2"),
     ("bytes", {"content": b"\xff\xfe\x00"}, "defaults 'bad_models:properties.yaml' cannot be read: .*utf-8"),
     ("list", {"content": "[1, 2]"}, "defaults 'bad_models:properties.yaml' are no mapping of settings"),
