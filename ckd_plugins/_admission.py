@@ -85,6 +85,18 @@ class Record:
             remedy = remedy or "; tell its authors (CKD_STRICT=1 shows where it fails)"
             raise PluginError(f"{self} of {self.origin} cannot {what}: {sentence(error)}{remedy}") from error
 
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Let a fault that is told as if its name went before say whose it is: ``"gives weights that ..."``.
+
+        Raises:
+            PluginError: with the record, and where it comes from.
+        """
+        try:
+            yield
+        except PluginError as error:
+            raise PluginError(f"{self} of {self.origin} {error}") from error
+
     def _install(self) -> str:
         packages = getattr(self.spec, "packages", ())
         return f"; install it with: pip install {' '.join(packages)}" if packages else ""

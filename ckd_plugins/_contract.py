@@ -70,17 +70,15 @@ def _try(part: Any, kind: str) -> None:
     import torch
 
     from ckd_plugins.curriculum.trials import try_schedule
-    from ckd_plugins.distillation import CandidateSource, trials
+    from ckd_plugins.distillation import trials
 
-    if kind == "candidates" and isinstance(part, CandidateSource):
-        if type(part).bind_teachers is not CandidateSource.bind_teachers:
-            return  # there are no teachers here
-        items = 1000
-        part.bind(items, torch.arange(items).flip(0))
-        part.bind_tokens([None, *(f"domain/{item}" for item in range(1, items))])
-        trials.try_candidates(part, items, torch.arange(1, 65))
-    elif kind == "candidates":
-        trials.try_candidates(part, 2, torch.ones(1, dtype=torch.int64))
+    if kind == "candidates":
+        source, items = trials.require_source(part), 1000
+        if source.asks_teachers():
+            return  # there are none here
+        source.bind(items, torch.arange(items).flip(0))
+        source.bind_tokens([None, *(f"domain/{item}" for item in range(1, items))])
+        trials.try_candidates(source, items, torch.arange(1, 65))
     elif kind == "integrator":
         trials.try_integrator(part, ("one", "another"))
     elif kind == "schedule":

@@ -104,14 +104,13 @@ class Difficulty:
         return combine(found, weights, direction=self._direction)
 
     def _ask(self, record: Record, evidence: Evidence) -> NDArray[np.float64]:
-        name, called = record.spec.name, f"{record} of {record.origin}"
+        name = record.spec.name
         options = measure_options(name, self._measures[name], self._registry)
-        try:
-            values = measured(record.load(), evidence, options)
-        except PluginError as error:
-            raise PluginError(f"{called} {error}") from error
-        if np.isnan(values).all() and record not in self._changing:
-            raise PluginError(f"{called} knows nothing of any row: all it gives is NaN; leave it out")
+        function = record.load()
+        with record.named():
+            values = measured(function, evidence, options)
+            if np.isnan(values).all() and record not in self._changing:
+                raise PluginError("knows nothing of any row: all it gives is NaN; leave it out")
         return _by_row(values, self._parent)
 
 

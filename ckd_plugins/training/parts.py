@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from ckd_plugins._options import read_options
@@ -11,13 +9,13 @@ from ckd_plugins._scheduled import Scheduled, over_epochs
 from ckd_plugins.config import CkdConfig, Component, Curriculum
 from ckd_plugins.curriculum.trials import try_difficulty, try_schedule
 from ckd_plugins.distillation.trials import try_balance, try_integrator, try_loss, try_ramp
-from ckd_plugins.errors import ConfigError, PluginError
+from ckd_plugins.errors import ConfigError
 from ckd_plugins.registry import Registry
 from ckd_plugins.training.measuring import measure_options
 from ckd_plugins.training.soft_targets import check_targets
 from ckd_plugins.training.vectors import check_vectors
 
-__all__ = ["IN_BATCH", "check_parts", "named"]
+__all__ = ["IN_BATCH", "check_parts"]
 
 IN_BATCH = Component(name="in_batch")
 """What scores are compared on where teachers are integrated in batches and no candidates are set."""
@@ -37,12 +35,13 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
         return
     (config.candidates or IN_BATCH).build(registry, "candidates", seed=0)
     integrator = config.integrator.build(registry, "integrator")
-    with named(registry, "integrator", config.integrator.name):
+    with registry.record("integrator", config.integrator.name).named():
         try_integrator(integrator, [component.label for component in config.teachers])
     for setting in (config.weight, config.temperature):
         if isinstance(setting, Scheduled):
-            with named(registry, "ramp", setting.ramp.name):
-                try_ramp(setting.ramp.build(registry, "ramp"))
+            ramp = setting.ramp.build(registry, "ramp")
+            with registry.record("ramp", setting.ramp.name).named():
+                try_ramp(ramp)
     temperature = over_epochs(config.temperature, registry)
     loss = config.loss.build(registry, "loss", tau=temperature(0))
     if isinstance(config.temperature, Scheduled):
@@ -57,10 +56,10 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
         raise ConfigError(
             f"ckd.temperature is {config.temperature:g}, and loss {config.loss.name!r} has no temperature; leave it out"
         )
-    with named(registry, "loss", config.loss.name):
+    with registry.record("loss", config.loss.name).named():
         try_loss(loss)
     balance = config.balance.build(registry, "balance")
-    with named(registry, "balance", config.balance.name):
+    with registry.record("balance", config.balance.name).named():
         try_balance(balance)
     check_vectors(config, registry)
     check_targets(config, registry)
@@ -70,7 +69,7 @@ def _check_curriculum(config: CkdConfig, curriculum: Curriculum, registry: Regis
     orders = [curriculum.schedule, *([] if curriculum.teachers is None else [curriculum.teachers.schedule])]
     for component in orders:
         schedule = component.build(registry, "schedule", until=1.0)
-        with named(registry, "schedule", component.name):
+        with registry.record("schedule", component.name).named():
             try_schedule(schedule)
     given = len(config.teachers)
     for name, measure in (curriculum.difficulty or {}).items():
@@ -89,23 +88,14 @@ def _check_curriculum(config: CkdConfig, curriculum: Curriculum, registry: Regis
                 f"difficulty {name!r} goes by what a distilled student loses, and ckd.weight is 0; leave one out"
             )
         if not record.origin.builtin:
-            with named(registry, "difficulty", name):
-                try_difficulty(record.load(), options)
+            function = record.load()
+            with record.named():
+                try_difficulty(function, options)
     if curriculum.teachers is not None and given < 2:
         raise ConfigError(
             f"ckd.curriculum.teachers lets teachers join one after the other, and {given} "
             f"{'is' if given == 1 else 'are'} named; name two or more, or leave it out"
         )
-
-
-@contextmanager
-def named(registry: Registry, kind: str, name: str) -> Iterator[None]:
-    """Let a fault of a component say whose it is."""
-    try:
-        yield
-    except PluginError as error:
-        record = registry.record(kind, name)
-        raise PluginError(f"{record} of {record.origin} {error}") from error
 
 
 def _takes_tau(loss: Component, registry: Registry) -> bool:

@@ -17,8 +17,8 @@ from ckd_plugins.distillation.objective import Objective
 from ckd_plugins.distillation.pacing import TeacherPace
 from ckd_plugins.distillation.soft_objective import SoftObjective
 from ckd_plugins.distillation.soft_targets import SoftTargets
-from ckd_plugins.distillation.trials import try_candidates
-from ckd_plugins.errors import PluginError, StudentError
+from ckd_plugins.distillation.trials import require_source, try_candidates
+from ckd_plugins.errors import StudentError
 from ckd_plugins.host.data import ROW_FIELD
 from ckd_plugins.registry import Registry
 from ckd_plugins.signals.base import Signal
@@ -29,7 +29,7 @@ from ckd_plugins.students.readers.vectors import VectorReader
 from ckd_plugins.students.rows import Rows, RowSource, UserRows
 from ckd_plugins.training.default_weight import weight_of
 from ckd_plugins.training.material import Material
-from ckd_plugins.training.parts import IN_BATCH, named
+from ckd_plugins.training.parts import IN_BATCH
 from ckd_plugins.training.subscribe import Subscription
 
 _PAIR_MEMORY = 2**30
@@ -49,7 +49,7 @@ def check_candidates(material: Material, config: CkdConfig, registry: Registry) 
     """
     if config.teachers and config.candidates is not None:
         source = _bound(config.candidates, material, registry, seed=0)
-        if type(source).bind_teachers is CandidateSource.bind_teachers:  # the others are tried when there are teachers
+        if not source.asks_teachers():  # the others are tried when there are teachers
             _try(source, config.candidates, material, registry)
 
 
@@ -130,11 +130,10 @@ def row_source(model: Any, material: Material, subscription: Subscription | None
 
 
 def _bound(component: Component, material: Material, registry: Registry, seed: int) -> CandidateSource:
-    source: object = component.build(registry, "candidates", seed=seed)
+    built: object = component.build(registry, "candidates", seed=seed)
+    with registry.record("candidates", component.name).named():
+        source = require_source(built)
     popularity = torch.from_numpy(material.popularity)
-    with named(registry, "candidates", component.name):
-        if not isinstance(source, CandidateSource):
-            raise PluginError(f"is a {type(source).__name__}, not a ckd_plugins.distillation.CandidateSource")
     source.bind(len(popularity), popularity)
     source.bind_tokens(material.tokens)
     return source
@@ -142,11 +141,11 @@ def _bound(component: Component, material: Material, registry: Registry, seed: i
 
 def _try(source: CandidateSource, component: Component, material: Material, registry: Registry) -> None:
     """Let a plugin's source choose for the first rows."""
-    if not registry.record("candidates", component.name).origin.builtin:
-        with named(registry, "candidates", component.name):
-            try_candidates(
-                source, len(material.tokens), torch.from_numpy(material.instances.target[:_TRIED]).long() + 1
-            )
+    record = registry.record("candidates", component.name)
+    if not record.origin.builtin:
+        first = torch.from_numpy(material.instances.target[:_TRIED]).long() + 1
+        with record.named():
+            try_candidates(source, len(material.tokens), first)
 
 
 def _remember(memory: LossMemory, most: int | None, rows: Rows, read: Read) -> None:

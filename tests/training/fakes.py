@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pytest
 
 from ckd_plugins import TeacherSpec, hookimpl
 from ckd_plugins.domains.keys import token_hashes
@@ -131,3 +132,15 @@ class Teachers:
     def ckd_register_teachers(self) -> Iterator[TeacherSpec]:
         for cls in (LastItem, FromFile, Partial, Lister, Forgetful, Killed):
             yield TeacherSpec(name=cls.name, factory=cls)
+
+
+def untestable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let :class:`LastItem` fail wherever it is asked about all rows at once, as it is to be judged."""
+    own = LastItem.encode
+
+    def encode(self: LastItem, instances: Any, rows: Any = None) -> Any:
+        if rows is None:
+            raise KeyError("brand")
+        return own(self, instances, rows)
+
+    monkeypatch.setattr(LastItem, "encode", encode)

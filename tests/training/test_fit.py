@@ -22,7 +22,7 @@ from ckd_plugins.training import entry
 from ckd_plugins.training import fit as fit_module
 
 from .conftest import Recorder
-from .fakes import LastItem
+from .fakes import untestable
 
 Run = Callable[..., dict[str, Any]]
 
@@ -190,14 +190,7 @@ def test_a_plugins_teacher_that_cannot_be_tested_costs_its_own_numbers_only(
     run: Run, fakes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After a night's training: a traceback, and the student's test metrics nowhere."""
-    own = LastItem.encode
-
-    def encode(self: LastItem, instances: Any, rows: Any = None) -> Any:
-        if rows is None:
-            raise KeyError("brand")
-        return own(self, instances, rows)
-
-    monkeypatch.setattr(LastItem, "encode", encode)
+    untestable(monkeypatch)
     result = run("SASRec", ckd={"teachers": ["last"]}, epochs=1)
     assert result["ckd"]["teachers"]["last"]["test_result"] is None
     assert any("teacher 'last' of plugin 'test-teachers' fails on the test rows" in line for line in caplog.messages)

@@ -12,7 +12,7 @@ from ckd_plugins.errors import ConfigError
 from ckd_plugins.training.prepare import prepare_teachers
 
 from .conftest import FAST_TEACHER, Recorder
-from .fakes import LastItem
+from .fakes import untestable
 
 Run = Callable[..., dict[str, Any]]
 
@@ -84,14 +84,7 @@ def test_a_teacher_that_cannot_be_tested_is_made_all_the_same(
     ahead: Callable[..., Any], fakes: None, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others after it were not made, and what it had cost was told by nobody."""
-    own = LastItem.encode
-
-    def encode(self: LastItem, instances: Any, rows: Any = None) -> Any:
-        if rows is None:
-            raise KeyError("brand")
-        return own(self, instances, rows)
-
-    monkeypatch.setattr(LastItem, "encode", encode)
+    untestable(monkeypatch)
     monkeypatch.setattr("tests.training.test_prepare.FAST_TEACHER", {})
     made = ahead("last", reporter=recorder)["last"]
     assert (made["valid_result"], made["test_result"]) == (None, None)

@@ -52,6 +52,11 @@ class CandidateSource(ABC):
     def bind_teachers(self, signals: Sequence[Signal]) -> None:  # noqa: B027
         """Learn the teachers. Called once by the objective, after :meth:`bind`."""
 
+    @classmethod
+    def asks_teachers(cls) -> bool:
+        """Whether it goes by teachers, so that it can choose nothing before :meth:`bind_teachers`."""
+        return cls.bind_teachers is not CandidateSource.bind_teachers
+
     def set_epoch(self, epoch: int) -> None:  # noqa: B027 - a source may have no random state
         """Restart the random state for ``epoch``, so that a resumed run draws what the whole run would have."""
 

@@ -7,8 +7,8 @@ from the part's name: ``"gives weights that ..."``.
 from __future__ import annotations
 
 from ckd_plugins.distillation.trials.balances import try_balance, try_ramp
-from ckd_plugins.distillation.trials.candidates import try_candidates
+from ckd_plugins.distillation.trials.candidates import require_source, try_candidates
 from ckd_plugins.distillation.trials.integrators import try_integrator
 from ckd_plugins.distillation.trials.losses import try_loss
 
-__all__ = ["try_balance", "try_candidates", "try_integrator", "try_loss", "try_ramp"]
+__all__ = ["require_source", "try_balance", "try_candidates", "try_integrator", "try_loss", "try_ramp"]

@@ -10,10 +10,21 @@ from ckd_plugins.distillation.candidates.base import Candidates, CandidateSource
 from ckd_plugins.distillation.trials.steady import shape_of
 from ckd_plugins.errors import CkdError, PluginError
 
-__all__ = ["try_candidates"]
+__all__ = ["require_source", "try_candidates"]
 
 
-def try_candidates(source: object, n_items: int, targets: Tensor) -> None:
+def require_source(part: object) -> CandidateSource:
+    """What a factory made, if it is a source.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    if not isinstance(part, CandidateSource):
+        raise PluginError(f"is a {type(part).__name__}, not a ckd_plugins.distillation.CandidateSource")
+    return part
+
+
+def try_candidates(source: CandidateSource, n_items: int, targets: Tensor) -> None:
     """Let a source choose for a batch, and for its first row alone.
 
     Args:
@@ -23,11 +34,9 @@ def try_candidates(source: object, n_items: int, targets: Tensor) -> None:
 
     Raises:
         CkdError: as it raises one itself.
-        PluginError: it is no source, it fails, what it gives is not what :class:`Candidates` promises, or it moves
+        PluginError: it fails, what it gives is not what :class:`Candidates` promises, or it moves
             torch's random state, and with it the student's dropout.
     """
-    if not isinstance(source, CandidateSource):
-        raise PluginError(f"is a {type(source).__name__}, not a ckd_plugins.distillation.CandidateSource")
     for rows in (len(targets), 1):
         with torch.random.fork_rng(devices=[]):
             before = torch.get_rng_state()

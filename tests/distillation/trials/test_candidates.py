@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ckd_plugins.distillation import Candidates, CandidateSource
-from ckd_plugins.distillation.trials import try_candidates
+from ckd_plugins.distillation.trials import require_source, try_candidates
 from ckd_plugins.errors import PluginError
 from ckd_plugins.registry import Registry
 
@@ -61,7 +61,7 @@ def test_a_source_that_chooses_wrongly_is_told(choice: Any, says: str) -> None:
 def test_what_is_no_source_is_told() -> None:
     """It failed where it was bound, by a name that the plugin's author did not write."""
     with pytest.raises(PluginError, match="is a object, not a"):
-        try_candidates(object(), 10, TARGETS)
+        require_source(object())
 
 
 def test_what_is_masked_may_come_again() -> None:
