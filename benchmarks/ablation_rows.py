@@ -105,6 +105,11 @@ def _distilled(weights: tuple[float, ...], base: Settings, changes: dict[str, Ro
     }
 
 
+def _candidates(limit: int | None) -> Settings:
+    """So many of a batch's distinct targets, or all."""
+    return {"candidates": {"name": "in_batch", **({} if limit is None else {"limit": limit})}}
+
+
 BATCH: Settings = {"targets": "batch"}
 ROWS: dict[str, dict[str, Row]] = {
     "SASRec": _distilled(
@@ -128,8 +133,16 @@ ROWS: dict[str, dict[str, Row]] = {
         },
     ),
     # A batch has thousands of distinct targets, and teachers are asked in each: 200 of them take a third of the time.
-    "LightGCN": _distilled((0.3, 0.1, 1.0, 3.0), {"candidates": {"name": "in_batch", "limit": 200}}, {}),
+    "LightGCN": _distilled(
+        (0.3, 0.1, 1.0, 3.0),
+        _candidates(200),
+        {"candidates-50": Row("50 candidates", _candidates(50)), "candidates-all": Row("all", _candidates(None))},
+    ),
     # A forward pass for each pair of a row and a candidate: 16 take as long as eight plain epochs.
-    "DeepFM": _distilled((1.0, 0.1, 3.0), {"candidates": {"name": "in_batch", "limit": 16}}, {}),
+    "DeepFM": _distilled(
+        (1.0, 0.1, 3.0),
+        _candidates(16),
+        {"candidates-4": Row("4 candidates", _candidates(4)), "candidates-2": Row("2 candidates", _candidates(2))},
+    ),
 }
 """By family, in the order in which they are run and shown."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ckd_plugins.host.needs import Needs
 from ckd_plugins.host.settings import DatasetPath, find_dataset
 
 __all__ = ["sample_dataset", "sample_settings"]
 
+_USER, _ITEM, _ENTITY, _HEAD, _TAIL = (f"{name}_id:token" for name in ("user", "item", "entity", "head", "tail"))
 _COLUMNS = {
     "inter": ["user_id", "item_id", "rating", "timestamp"],
     "item": ["item_id", "release_year", "class"],
@@ -23,13 +26,15 @@ _FILES = {
     "ent": ["ent_id", "ent_emb"],
     "rel": ["rel_id", "rel_emb"],
 }
-_SMALLER = {
+_SMALLER: dict[str, dict[str, Any]] = {
     "SASRecCPR": {"reranker_CAN_NUM": 20},
     "GRU4RecCPR": {"reranker_CAN_NUM": 20},
     "NCL": {"num_clusters": 8},
     "RaCT": {"metrics_k": 10},
+    "RippleNet": {"n_memory": 4},
+    "ConvNCF": {"cnn_channels": [1, 8, 8, 8, 8]},
 }
-"""Sizes that are larger by default than the slice's catalogue."""
+"""Sizes that are larger by default than the slice's catalogue, or that take most of a minute."""
 
 
 def sample_settings(name: str, needs: Needs) -> dict[str, Any]:
@@ -62,38 +67,51 @@ def sample_settings(name: str, needs: Needs) -> dict[str, Any]:
 
 
 def sample_dataset(folder: Path, needs: Needs) -> DatasetPath:
-    """The dataset, from RecBole's wheel; where a model reads vectors of entities and relations, with random ones."""
-    stock = find_dataset("ml-100k")
-    if "ent" not in needs.files:
-        return stock
+    """Write the slice, once for a folder, from the data in RecBole's wheel.
+
+    RecBole would cut it out itself, by the intervals of :func:`sample_settings`, and read all of MovieLens-100K and its
+    knowledge graph for it, each time. Where a model reads vectors of entities and relations they are random ones.
+
+    Args:
+        folder: gets a folder ``ml-100k``.
+        needs: of the model.
+    """
     own = folder / "ml-100k"
     if not own.is_dir():
         own.mkdir(parents=True)
-        for path in stock.folder.glob("ml-100k.*"):
-            (own / path.name).symlink_to(path)
-        entities, relations = _graph_tokens(stock)
-        _write_vectors(own / "ml-100k.ent", "ent", entities)
-        _write_vectors(own / "ml-100k.rel", "rel", relations)
+        for ending, frame in _slice(find_dataset("ml-100k")).items():
+            frame.to_csv(own / f"ml-100k.{ending}", sep="\t", index=False, quoting=csv.QUOTE_NONE)
+    if "ent" in needs.files and not (own / "ml-100k.ent").is_file():
+        graph = _read(own, "kg")
+        links = _read(own, "link")[_ENTITY]
+        _write_vectors(own / "ml-100k.ent", "ent", pd.concat([graph[_HEAD], graph[_TAIL], links]).unique().tolist())
+        _write_vectors(own / "ml-100k.rel", "rel", graph["relation_id:token"].unique().tolist())
     return DatasetPath("ml-100k", own)
 
 
-def _graph_tokens(stock: DatasetPath) -> tuple[list[str], list[str]]:
-    entities: dict[str, None] = {}
-    relations: dict[str, None] = {}
-    with (stock.folder / "ml-100k.kg").open(encoding="utf-8") as lines:
-        next(lines)
-        for line in lines:
-            head, relation, tail = line.rstrip("\n").split("\t")
-            entities[head] = entities[tail] = relations[relation] = None
-    with (stock.folder / "ml-100k.link").open(encoding="utf-8") as lines:
-        next(lines)
-        for line in lines:
-            entities[line.rstrip("\n").split("\t")[1]] = None
-    return list(entities), list(relations)
+def _slice(stock: DatasetPath) -> dict[str, pd.DataFrame]:
+    """What RecBole leaves over of users and items, and the part of the graph that is a step away from these items."""
+    found = {ending: _read(stock.folder, ending) for ending in ("inter", "item", "user", "kg", "link")}
+    rows = found["inter"]
+    while True:
+        users, items = (rows.groupby(column)[column].transform("size") for column in (_USER, _ITEM))
+        kept = rows[users.between(20, 30) & items.ge(5)]
+        if len(kept) == len(rows):
+            break
+        rows = kept
+    for ending, column in (("item", _ITEM), ("link", _ITEM), ("user", _USER)):
+        found[ending] = found[ending][found[ending][column].isin(rows[column])]
+    graph, linked = found["kg"], found["link"][_ENTITY]
+    return {**found, "inter": rows, "kg": graph[graph[_HEAD].isin(linked) | graph[_TAIL].isin(linked)]}
+
+
+def _read(folder: Path, ending: str) -> pd.DataFrame:
+    path = folder / f"ml-100k.{ending}"
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
 
 
 def _write_vectors(path: Path, name: str, tokens: list[str], dim: int = 64) -> None:
-    vectors = np.random.default_rng(0).standard_normal((len(tokens), dim)).round(2)
+    vectors = np.random.default_rng(0).standard_normal((len(tokens), dim)).round(2).tolist()
     lines = [f"{name}_id:token\t{name}_emb:float_seq"]
     lines += [f"{token}\t{' '.join(map(str, vector))}" for token, vector in zip(tokens, vectors, strict=True)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
