@@ -77,7 +77,12 @@ def result_of(
     found = sorted(folder.glob("*/result.json"))
     if found:
         return dict(json.loads(found[-1].read_text()))
-    section = {"run_dir": str(folder), "weight": teaching.weight, "domains": {"students": students, "teachers": "each"}}
+    section = {
+        "run_dir": str(folder),
+        "weight": teaching.weight,
+        "candidates": {"name": "in_batch", "limit": None},
+        "domains": {"students": students, "teachers": "each"},
+    }
     teachers = teaching.teachers(kind)
     settings = {**SETTINGS, **FASTER, "seed": seed, "ckd": section}
     return distill(model, [*datasets], None, settings, teachers=teachers, reporter=Console(False))

@@ -55,8 +55,6 @@ STUDENTS: dict[str, dict[str, Any]] = {
         "train_neg_sample_args": {"distribution": "uniform", "sample_num": 1},
         "load_col": {"inter": ["user_id", "item_id", "timestamp"], "item": ["item_id", "release_year", "categories"]},
         "unused_col": {"inter": ["timestamp"]},
-        # Each (row, candidate) pair is a pass through the model.
-        "ckd.candidates": {"name": "in_batch", "limit": 16},
         "ckd.weight": 0.1,
     },
 }

@@ -33,7 +33,7 @@ class ExpandedRows(Reader):
     """
 
     name = "expanded rows"
-    max_candidates = 64
+    max_candidates = 16
 
     def __init__(
         self,
