@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ckd_plugins.cli.demo import STUDENTS
+from ckd_plugins.cli.demo import STUDENTS, TARGET
+from ckd_plugins.domains.movielens import split_by_genre
 from ckd_plugins.host.zoo import model_names
 
 from .conftest import Done
@@ -66,6 +68,12 @@ def test_a_demo_in_small(ckd: Callable[..., Done], tmp_path: Path, monkeypatch: 
     module = import_module("ckd_plugins.cli.demo")
     monkeypatch.setattr(module, "TEACHERS", tuple({**teacher, **small} for teacher in module.TEACHERS))
     monkeypatch.setattr(module, "STUDENTS", {"LightGCN": {**STUDENTS["LightGCN"], "epochs": 2}})
+
+    def two_of(*args: Any) -> dict[str, Path]:
+        found = split_by_genre(*args)  # a language model reads the films of each
+        return {name: found[name] for name in (TARGET, "thriller")}
+
+    monkeypatch.setattr("ckd_plugins.domains.movielens.split_by_genre", two_of)
     outputs = []
     for number in (1, 2):
         done = ckd("demo", "--students", "LightGCN", "--out", tmp_path / f"out{number}")
