@@ -36,7 +36,8 @@ _PAIR_MEMORY = 2**30
 """Bytes that the (row, candidate) pairs of a batch may keep until the backward pass."""
 _FEW = 200
 """Candidates of a row where the student's own loss looks at few items. Teachers are asked about every pair of a batch:
-LightGCN on Office is as good with 200 of 2,000 targets, in a third of the time (docs/results.md)."""
+LightGCN on Office is as good with 200 of 2,000 targets, in a third of the time (docs/results.md). Of fewer than 600 they
+would save nothing: with its own target before it, a row's list is no longer the whole batch's."""
 _TRIED = 64
 """Rows that a plugin's candidate source is tried on."""
 
@@ -93,7 +94,7 @@ def make_student(
         n_items = len(material.tokens)
         objective = SoftObjective(soft, names, loss, n_items=n_items, over=over, weight=weight(0))
     else:
-        limited = _limited(config.candidates or IN_BATCH, reader, batch_size)
+        limited = _limited(config.candidates or IN_BATCH, reader, batch_size, len(material.tokens))
         candidates = _bound(limited, material, registry, seed)
         integrator = config.integrator.build(registry, "integrator")
         pace = _pace(config, [signal.name for signal in signals], registry)
@@ -157,11 +158,13 @@ def _remember(memory: LossMemory, most: int | None, rows: Rows, read: Read) -> N
         memory.see(rows.ids, losses_among_targets(read, rows.targets, most))
 
 
-def _limited(candidates: Component, reader: Reader, batch_size: int) -> Component:
+def _limited(candidates: Component, reader: Reader, batch_size: int, n_items: int) -> Component:
     """Subsample the batch's targets, unless told, where they cost more than the student's own loss."""
     if reader.softmax or candidates.name != "in_batch" or "limit" in candidates.options:
         return candidates
-    return Component(name=candidates.name, options={**candidates.options, "limit": _most(reader, batch_size) or _FEW})
+    many = min(batch_size, n_items) >= 3 * _FEW
+    most = _most(reader, batch_size) or (_FEW if many else None)
+    return Component(name=candidates.name, options={**candidates.options, "limit": most})
 
 
 def _most(reader: Reader, batch_size: int) -> int | None:

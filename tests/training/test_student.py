@@ -33,11 +33,11 @@ def chosen(run: Any, registry: Registry) -> Reader:
     return choose_reader(run.model, run.splits, run.host, registry)
 
 
-def taught(run: Any, registry: Registry, reader: Reader, **section: Any) -> tuple[Any, Any]:
+def taught(run: Any, registry: Registry, reader: Reader, batch_size: int = 64, **section: Any) -> tuple[Any, Any]:
     table = torch.zeros(len(run.material.instances), len(run.material.tokens))
     config = CkdConfig.parse({"teachers": ["unisrec"], **section})
     return make_student(
-        run.model, reader, [DenseSignal.from_arrays(table)], run.material, config, registry, seed=3, batch_size=64
+        run.model, reader, [DenseSignal.from_arrays(table)], run.material, config, registry, seed=3, batch_size=batch_size
     )
 
 
@@ -95,13 +95,22 @@ def test_the_limit_is_not_forced_upon_other_sources(prepare: Prepare, registry: 
     assert objective.candidates.n == 5
 
 
-@pytest.mark.parametrize(("model", "limit"), [("SASRec", None), ("BPR", 200)])
+@pytest.mark.parametrize(
+    ("model", "batch_size", "few", "limit"), [("SASRec", 64, 15, None), ("BPR", 64, 15, 15), ("BPR", 32, 15, None)]
+)
 def test_the_limit_goes_by_what_the_student_itself_looks_at(
-    prepare: Prepare, registry: Registry, model: str, limit: int | None
+    prepare: Prepare,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    batch_size: int,
+    few: int,
+    limit: int | None,
 ) -> None:
     """Teachers asked about thousands of items a row cost a pairwise student many times its own loss."""
+    monkeypatch.setattr("ckd_plugins.training.student._FEW", few)
     run = prepare(model)
-    _, objective = taught(run, registry, chosen(run, registry))
+    _, objective = taught(run, registry, chosen(run, registry), batch_size)
     assert objective.candidates.limit == limit
 
 

@@ -27,7 +27,7 @@ class InBatch(CandidateSource):
         limit: most candidates per row: a random ``limit - 1`` of the distinct targets, shared by all rows, beside the
             row's own. ``None`` keeps all. A run that does not name it gives it by the student: all where its own loss
             is a softmax over the catalogue, 16 where each (row, item) pair is a pass through the model (FM, DeepFM),
-            200 elsewhere.
+            and 200 elsewhere if batches can have 600 or more.
         own_domain: only items of the row's own domain, where the data are several domains merged and items are named
             ``domain/item``: telling domains apart is easy, and takes up much of a softmax over all of them. With a
             ``limit``, that many of the own domain.
