@@ -36,8 +36,8 @@ _PAIR_MEMORY = 2**30
 """Bytes that the (row, candidate) pairs of a batch may keep until the backward pass."""
 _FEW = 200
 """Candidates of a row where the student's own loss looks at few items. Teachers are asked about every pair of a batch:
-LightGCN on Office is as good with 200 of 2,000 targets, in a third of the time (docs/results.md). Of fewer than 600 they
-would save nothing: with its own target before it, a row's list is no longer the whole batch's."""
+LightGCN on Office is as good with 200 of 2,000 targets, in a third of the time (docs/results.md). Of fewer than 600
+they would save nothing: with its own target before it, a row's list is no longer the whole batch's."""
 _TRIED = 64
 """Rows that a plugin's candidate source is tried on."""
 

@@ -34,11 +34,9 @@ def chosen(run: Any, registry: Registry) -> Reader:
 
 
 def taught(run: Any, registry: Registry, reader: Reader, batch_size: int = 64, **section: Any) -> tuple[Any, Any]:
-    table = torch.zeros(len(run.material.instances), len(run.material.tokens))
+    signals = [DenseSignal.from_arrays(torch.zeros(len(run.material.instances), len(run.material.tokens)))]
     config = CkdConfig.parse({"teachers": ["unisrec"], **section})
-    return make_student(
-        run.model, reader, [DenseSignal.from_arrays(table)], run.material, config, registry, seed=3, batch_size=batch_size
-    )
+    return make_student(run.model, reader, signals, run.material, config, registry, seed=3, batch_size=batch_size)
 
 
 def test_a_reader_that_pays_for_each_pair_gets_a_limit(prepare: Prepare, registry: Registry) -> None:
