@@ -15,6 +15,8 @@ from ckd_plugins.host.settings import DatasetPath, find_dataset
 __all__ = ["sample_dataset", "sample_settings"]
 
 _USER, _ITEM, _ENTITY, _HEAD, _TAIL = (f"{name}_id:token" for name in ("user", "item", "entity", "head", "tail"))
+_OF_A_USER, _OF_AN_ITEM = (20, 30), 5
+"""Interactions: the least and the most of a user, and the least of an item."""
 _COLUMNS = {
     "inter": ["user_id", "item_id", "rating", "timestamp"],
     "item": ["item_id", "release_year", "class"],
@@ -47,8 +49,8 @@ def sample_settings(name: str, needs: Needs) -> dict[str, Any]:
         "alias_of_relation_id": ["rel_id"],
     }
     return {
-        "user_inter_num_interval": "[20,30]",
-        "item_inter_num_interval": "[5,inf)",
+        "user_inter_num_interval": "[{},{}]".format(*_OF_A_USER),
+        "item_inter_num_interval": f"[{_OF_AN_ITEM},inf)",
         "entity_kg_num_interval": "[5,inf)",
         "MAX_ITEM_LIST_LENGTH": 10,
         "train_batch_size": 512,
@@ -95,7 +97,7 @@ def _slice(stock: DatasetPath) -> dict[str, pd.DataFrame]:
     rows = found["inter"]
     while True:
         users, items = (rows.groupby(column)[column].transform("size") for column in (_USER, _ITEM))
-        kept = rows[users.between(20, 30) & items.ge(5)]
+        kept = rows[users.between(*_OF_A_USER) & items.ge(_OF_AN_ITEM)]
         if len(kept) == len(rows):
             break
         rows = kept
