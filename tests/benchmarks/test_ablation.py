@@ -268,7 +268,7 @@ def test_rows_are_compared_over_the_seeds_that_both_have(tmp_path: Path) -> None
     }
     lines = list(rows_table(by_name))
     assert lines[3].startswith("| tuned | `tuned` | 1 |")
-    assert lines[3].endswith("| +0.0% (+0.0 to +0.0) | 1.000 | plain |")
+    assert lines[3].endswith("| +0.0% (+0.0 to +0.0) | 1.000 | +0.0000, 0 of 1 | plain |")
     assert lines[4].startswith("| distilled | `distilled` | 3 | **")
     one = ablation_tables.compared(by_name["plain"], by_name["distilled"], "ndcg@10")
     assert (one.seeds, one.users) == (2, 200)
@@ -277,6 +277,19 @@ def test_rows_are_compared_over_the_seeds_that_both_have(tmp_path: Path) -> None
     assert gains[2].startswith("| shop | SASRec, over plain | 2 | recall@10 |")
     assert gains[4].startswith("| shop | SASRec, over tuned | 1 | recall@10 |")
     assert "<.001" in gains[3]
+
+
+def test_validation_is_compared_seed_by_seed(tmp_path: Path) -> None:
+    """A difference of means that one seed makes, or that a seed makes which only one of two rows has."""
+    before, after, shifted = (0.1, 0.2, 0.3), (0.12, 0.19, 0.35, 0.9), (0.2, 0.3, 0.4)
+    one, other, higher = (
+        Cell("", None, {seed: {"best_valid_result": {"ndcg@10": value}} for seed, value in enumerate(values)})
+        for values in (before, after, shifted)
+    )
+    # Of +.02, -.01 and +.05: t = 2 / sqrt(3), of two degrees of freedom, where p = 1 - t / sqrt(2 + t^2).
+    assert ablation_tables.by_validation(one, other) == "+0.0200, 2 of 3, p .368"
+    assert ablation_tables.by_validation(one, one) == "+0.0000, 0 of 3"
+    assert ablation_tables.by_validation(one, higher) == "+0.1000, 3 of 3"
 
 
 def test_the_best_row_is_one_that_has_all_seeds(tmp_path: Path) -> None:
