@@ -11,7 +11,7 @@ from dataclasses import is_dataclass
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["arguments", "attribute_docs", "sections"]
+__all__ = ["arguments", "attribute_docs", "in_a_terminal", "sections"]
 
 
 def sections(doc: str) -> dict[str, str]:
@@ -41,6 +41,12 @@ def arguments(section: str) -> dict[str, str]:
         elif found and line.strip():
             found[name] += " " + line.strip()
     return found
+
+
+def in_a_terminal(text: str) -> str:
+    """A docstring's sentence on one line, without markup: ``:class:`~a.b.C``` is ``C``."""
+    named = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text)
+    return " ".join(named.replace("``", "").split())
 
 
 def attribute_docs(thing: Any) -> dict[str, str]:

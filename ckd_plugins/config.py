@@ -247,6 +247,12 @@ class CkdConfig(Section):
     def _switch(cls, given: Any) -> Any:
         return ({} if given else None) if isinstance(given, bool) else given
 
+    @field_validator("candidates", mode="before", json_schema_input_type=Component | None)
+    @classmethod
+    def _options_of_in_batch(cls, given: Any) -> Any:
+        """Where options are given and no name, as of the settings that have a component by default."""
+        return {"name": "in_batch", **given} if isinstance(given, Mapping) and "name" not in given else given
+
     @field_validator("run_dir", "cache_dir")
     @classmethod
     def _expand(cls, path: Path) -> Path:

@@ -211,7 +211,12 @@ def test_a_word_for_a_section_merges_with_its_other_settings(tmp_path, below, ab
 
 
 @pytest.mark.parametrize(
-    ("given", "name"), [({"integrator": {"gamma": 0.2}}, "confidence_consistency"), ({"loss": {"tau": 2}}, "kl")]
+    ("given", "name"),
+    [
+        ({"integrator": {"gamma": 0.2}}, "confidence_consistency"),
+        ({"loss": {"tau": 2}}, "kl"),
+        ({"candidates": {"limit": 50}}, "in_batch"),
+    ],
 )
 def test_options_without_a_name_are_the_defaults(given, name):
     """The page says that one option of a component may be set; of the default one it had to be named first."""

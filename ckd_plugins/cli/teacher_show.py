@@ -98,7 +98,7 @@ def _domains(card: Mapping[str, Any]) -> list[str]:
 def _show_registered(name: str, as_json: bool) -> None:
     import inspect
 
-    from ckd_plugins._docstrings import arguments, attribute_docs, sections
+    from ckd_plugins._docstrings import arguments, attribute_docs, in_a_terminal, sections
     from ckd_plugins._options import read_options
     from ckd_plugins.cli.tables import print_table
     from ckd_plugins.registry import get_registry
@@ -113,7 +113,7 @@ def _show_registered(name: str, as_json: bool) -> None:
             "name": option,
             "required": parameter.default is parameter.empty,
             "default": None if parameter.default is parameter.empty else parameter.default,
-            "meaning": " ".join(meanings.get(option, "").split()),
+            "meaning": in_a_terminal(meanings.get(option, "")),
         }
         for option, parameter in read_options(factory).parameters.items()
         if option not in HOST

@@ -31,10 +31,11 @@ class Terms:
                 self._sum_up(name)
 
     def means(self) -> dict[str, float]:
-        """Each term's mean over the batches that had it; 0 where none had."""
+        """Each term's mean over the batches that had it; of a term that was NaN in all of them nothing is known."""
         for name in self._open:
             self._sum_up(name)
-        return {name: float(total) / max(1, int(self._counts[name])) for name, total in self._sums.items()}
+        counts = {name: int(count) for name, count in self._counts.items()}
+        return {name: float(total) / counts[name] for name, total in self._sums.items() if counts[name]}
 
     def pop(self) -> dict[str, float]:
         """Return the means and start anew."""

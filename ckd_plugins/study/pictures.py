@@ -62,9 +62,10 @@ def curves(results: Sequence[Mapping[str, Any]]) -> str:
         for about in (result["ckd"] for result in results if result["ckd"]["model"] == model):
             kind = "distilled" if about["teachers"] else "plain"
             points = [(e["epoch"] + 1, e["valid_score"]) for e in about["history"] if "valid_score" in e]
-            axes.plot(*zip(*points, strict=True), color=_COLOURS[kind], label=kind) if points else None
+            axes.plot(*zip(*points, strict=True), ".-", color=_COLOURS[kind], label=kind) if points else None
         axes.set_title(model, fontsize=9)
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0][0].set_ylabel("validation score")
     if panels[0][0].get_legend_handles_labels()[0]:
@@ -82,9 +83,11 @@ def watch(result: Mapping[str, Any]) -> str:
     figure.subplots_adjust(hspace=0.55, wspace=0.3)
     for axes, panel in zip(grid.flat, panels, strict=False):
         for name, values in panel.lines.items():
-            axes.plot(epochs, [float("nan") if v is None else v for v in values], label=name or None)
+            shown = [float("nan") if v is None else v for v in values]
+            axes.plot(epochs, shown, ".-", label=name or None)  # a single epoch is a dot, and no line
         axes.set_title(panel.title, fontsize=8)
         axes.set_xlabel("epoch", fontsize=7)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_ylim(0, max(1.0 if panel.share else 0.0, axes.get_ylim()[1]))
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
@@ -109,8 +112,8 @@ def _panels(result: Mapping[str, Any]) -> list[_Panel]:
     """What there is to draw: panels of numbers that no epoch logged are left out where a run need not have them."""
     history, teachers = result["ckd"]["history"], list(result["ckd"]["teachers"])
 
-    def of(name: str, default: float | None = None) -> list[float | None]:
-        return [entry.get(name, default) for entry in history]
+    def of(name: str) -> list[float | None]:
+        return [entry.get(name) for entry in history]
 
     def of_each(measure: str) -> dict[str, list[float | None]]:
         return {name: of(f"{measure}/{name}") for name in teachers}
@@ -118,15 +121,15 @@ def _panels(result: Mapping[str, Any]) -> list[_Panel]:
     always = [
         _Panel("share of the loss", {"distillation": [_share(entry) for entry in history]}),
         _Panel("weight of each teacher", of_each("weight"), legend=bool(teachers)),
-        _Panel("confidence", of_each("confidence")),
+        _Panel("confidence", of_each("confidence"), share=False),  # over a catalogue it is of the order of .01
         _Panel("consistency", of_each("consistency")),
         _Panel("gate (effective share)", {"": of("gate/effective")}),
-        _Panel("competence (share of rows)", {"": of("competence", 1.0)}),
     ]
     seconds = {"whole": of("step_seconds"), "distillation, forward": of("distillation_seconds")}
     weights = {"weight": of("schedule/weight"), "balanced": of("balance/distillation"), "own": of("balance/own")}
     temperature = {"": of("schedule/temperature")}
     sometimes = [
+        _Panel("competence (share of rows)", {"": of("competence")}),
         _Panel("rows in use", {"": of("rows")}, share=False),
         _Panel("seconds a step", seconds, share=False, legend=True),
         _Panel("weights of the losses", _logged(weights), share=False, legend=True),

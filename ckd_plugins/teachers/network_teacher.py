@@ -16,6 +16,7 @@ from ckd_plugins.domains.instances import places
 from ckd_plugins.errors import TeacherError
 from ckd_plugins.teachers import storage
 from ckd_plugins.teachers.base import Teacher
+from ckd_plugins.teachers.ranges import check_ranges
 
 __all__ = ["NetworkTeacher"]
 
@@ -37,6 +38,9 @@ class NetworkTeacher(Teacher):
     pretrained_on: tuple[str, ...] = field(init=False, default=())
     """Names of the domains it was pre-trained on; a checkpoint's are not known."""
     _items: tuple[str, ...] = field(init=False, default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def _places(self, tokens: tuple[str, ...]) -> Int64:
         """Each token's index in the catalogue, -1 where it is unknown."""

@@ -17,7 +17,7 @@ from ckd_plugins.domains.encoders.cache import encode_domain
 from ckd_plugins.domains.images.base import ImageSource
 from ckd_plugins.domains.images.encoder import VisionEncoder
 from ckd_plugins.domains.images.features import image_features, open_images
-from ckd_plugins.errors import ConfigError, DataError
+from ckd_plugins.errors import DataError
 from ckd_plugins.teachers.augment import drop_modality
 from ckd_plugins.teachers.features import scaled
 from ckd_plugins.teachers.losses import alignment, in_batch_contrastive
@@ -96,10 +96,6 @@ class UniM2Rec(TextTeacher):
     _sizes: tuple[int, int] = field(init=False, default=(0, 0), repr=False)
     _vision: VisionEncoder | None = field(init=False, default=None, repr=False)
     _said: bool = field(init=False, default=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.modality_drop <= 1:
-            raise ConfigError(f"{self.name}: modality_drop must be in [0, 1], not {self.modality_drop}")
 
     # What items are made from.
 

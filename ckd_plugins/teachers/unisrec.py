@@ -117,6 +117,7 @@ class UniSRec(TextTeacher):
     _word_drop: Tensor | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.item_index is not None and self.item_vectors is None:
             raise ConfigError("teacher 'unisrec': item_index says whose rows item_vectors has; give both")
         if self.checkpoint is None:

@@ -50,7 +50,7 @@ def check_parts(config: CkdConfig, registry: Registry) -> None:
         except ConfigError as error:
             raise ConfigError(
                 f"ckd.temperature follows a schedule, and loss {config.loss.name!r} has no temperature that could; "
-                f"make it a number"
+                f"leave it out"
             ) from error
     elif config.temperature != 1 and not hasattr(loss, "tau") and not _takes_tau(config.loss, registry):
         raise ConfigError(
@@ -80,8 +80,8 @@ def _check_curriculum(config: CkdConfig, curriculum: Curriculum, registry: Regis
         least = max(spec.teachers, 1) if spec.changes else spec.teachers
         if given < least:
             raise ConfigError(
-                f"difficulty {name!r} asks at least {least} of the teachers and {given} are named; name more or leave "
-                f"it out"
+                f"difficulty {name!r} asks at least {least} of the teachers, and there {_are(given)} named; name more, "
+                f"or leave it out"
             )
         if spec.changes and config.weight == 0:
             raise ConfigError(
@@ -93,9 +93,13 @@ def _check_curriculum(config: CkdConfig, curriculum: Curriculum, registry: Regis
                 try_difficulty(function, options)
     if curriculum.teachers is not None and given < 2:
         raise ConfigError(
-            f"ckd.curriculum.teachers lets teachers join one after the other, and {given} "
-            f"{'is' if given == 1 else 'are'} named; name two or more, or leave it out"
+            f"ckd.curriculum.teachers lets teachers join one after the other, and there {_are(given)} named; name two "
+            f"or more, or leave it out"
         )
+
+
+def _are(count: int) -> str:
+    return "is 1" if count == 1 else f"are {count}"
 
 
 def _takes_tau(loss: Component, registry: Registry) -> bool:

@@ -69,6 +69,9 @@ class Watcher:
         if self._sampler is not None:
             terms |= {"competence": float(self._sampler.competence), "rows": float(len(self._sampler))}
         terms.setdefault("loss", loss / self._batches)  # a mean like the other terms; RecBole's is a sum
+        if self._objective is not None:  # of a weight of 0 nothing is computed that could log itself
+            terms.setdefault("own_loss", terms["loss"])
+            terms.setdefault("distillation_loss", 0.0)
         self.history.append({"epoch": epoch, **terms})
         self._run.log("epoch", epoch=epoch, **terms)
         if self.write is not None:

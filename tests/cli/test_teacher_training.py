@@ -219,6 +219,7 @@ def test_registered_teachers_show_their_options(ckd: Ckd) -> None:
     model = next(line for line in done.out.splitlines() if line.startswith("model "))
     assert model.split()[1] == "required"
     assert "RecBole's name of the model" in model
+    assert "(SequenceModel says why)" in ckd("teacher", "show", "vqrec").out  # no markup of docstrings
     shown = json.loads(ckd("teacher", "show", "unisrec", "--json").out)
     options = {o["name"]: o for o in shown["options"]}
     assert (options["hidden_size"]["default"], shown["needs"]) == (256, ["text", "history"])

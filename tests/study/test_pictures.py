@@ -19,13 +19,25 @@ Result = Callable[..., dict[str, Any]]
 TWO = {"unisrec": 0.2345, "vqrec": 0.3}
 
 
+SVG = "{http://www.w3.org/2000/svg}"
+
+
 def texts(svg: str) -> list[str]:
     """Every text of a well-formed SVG."""
-    return [element.text or "" for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    return [element.text or "" for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
 def colours(svg: str) -> set[str]:
     return set(re.findall(r"#(?:8c8c8c|4c78a8|e45756)", svg))
+
+
+def dots(svg: str) -> int:
+    """How many points are marked: what a line's group uses beside the ticks."""
+    root = ElementTree.fromstring(svg)
+    lines = [group for group in root.iter(f"{SVG}g") if group.get("id", "").startswith("line2d_")]
+    ticks = [g for g in root.iter(f"{SVG}g") if re.match(r"[xy]tick_", g.get("id", ""))]
+    within = {line for tick in ticks for line in tick.iter(f"{SVG}g")}
+    return sum(len(list(line.iter(f"{SVG}use"))) for line in lines if line not in within)
 
 
 def test_each_row_with_the_metric_is_a_bar(result: Result) -> None:
@@ -95,6 +107,33 @@ def test_what_a_run_need_not_have_is_no_empty_panel(result: Result) -> None:
     """Six empty frames below a picture look like a fault of the run."""
     found = set(texts(watch(result("SASRec", 0.1, TWO))))
     assert not found & {"rows in use", "weights of the losses", "temperature", "seconds a step"}
+    assert not [text for text in found if text.startswith("competence")]
+
+
+def test_one_epoch_is_drawn(result: Result) -> None:
+    """A line of one point is nothing: a newcomer's first report, of a quick run, had nine empty frames."""
+    run = result("SASRec", 0.1, TWO)
+    for epochs in (1, 2):
+        run["ckd"]["history"] = [
+            {"epoch": epoch, "loss": 2.0, "distillation_loss": 1.0, "gate/effective": 0.5} for epoch in range(epochs)
+        ]
+        assert dots(watch(run)) == 2 * epochs + len(TWO)  # the legend has one for each teacher
+
+
+def test_epochs_are_whole(result: Result) -> None:
+    """Epoch 1.25."""
+    run = result("SASRec", 0.1, TWO)
+    run["ckd"]["history"] = [
+        {"epoch": epoch, "loss": 2.0, "gate/effective": 0.5, "valid_score": 0.1} for epoch in (0, 1)
+    ]
+    assert not {"0.75", "1.25", "1.50", "1.5"} & set(texts(watch(run)) + texts(curves([run])))
+
+
+def test_a_small_confidence_is_seen(result: Result) -> None:
+    """Over a catalogue it is some thousandths: on an axis up to 1 it was 0, for all teachers."""
+    run = result("SASRec", 0.1, TWO)
+    run["ckd"]["history"] = [{"epoch": epoch, "confidence/unisrec": 0.004} for epoch in (0, 1)]
+    assert "0.0020" in texts(watch(run))
 
 
 @pytest.mark.filterwarnings("error")

@@ -101,6 +101,7 @@ def test_terms_of_a_distilled_epoch(made: Any, tmp_path: Path) -> None:
         "epoch": 0,
         "loss": 3.0,
         "own_loss": 1.0,
+        "distillation_loss": 0.0,
         "train_loss": 20.0,
         "seconds": 0.5,
         "step_seconds": 0.125,

@@ -39,7 +39,8 @@ def test_until_the_weight_rises_the_run_is_plain(run: Run, model: str) -> None:
     plain, late = run(model), run(model, TEACHERS, ckd={"weight": LATE})
     assert of(late, "train_loss")[0] == of(plain, "train_loss")[0]
     assert of(late, "train_loss")[1] != of(plain, "train_loss")[1]
-    assert of(late, "distillation_loss")[0] is None
+    assert of(late, "distillation_loss")[0] == 0
+    assert of(late, "own_loss")[0] == of(late, "loss")[0]
     assert of(late, "distillation_loss")[1] == pytest.approx(2 * of(late, "distillation")[1], rel=1e-4)
     assert of(late, "schedule/weight") == [0, 2]
     assert late["ckd"]["targets"] == ("once" if model == "SASRec" else "batch")

@@ -35,7 +35,7 @@ class ScoredIntegrator(Integrator):
     def __init__(self, *, gamma: float = 0.1, gate: bool = True) -> None:
         super().__init__()
         if not gamma > 0:
-            raise ConfigError(f"integrator {type(self).__name__}: gamma must be above 0, not {gamma}")
+            raise ConfigError(f"integrator: gamma must be above 0, not {gamma}")
         self.gamma = gamma
         self.gate = gate
 

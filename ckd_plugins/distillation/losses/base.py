@@ -70,7 +70,7 @@ class Loss(nn.Module):
             ConfigError: the loss has none, or ``tau`` is not above 0.
         """
         if not hasattr(self, "tau"):
-            raise ConfigError(f"loss {type(self).__name__} has no temperature that could change; make it a number")
+            raise ConfigError(f"loss {type(self).__name__} has no temperature that could change; leave it out")
         self.tau = check_tau(tau, type(self).__name__)
 
     def set_epoch(self, epoch: int) -> None:

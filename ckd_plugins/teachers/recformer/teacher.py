@@ -130,6 +130,7 @@ class Recformer(NetworkTeacher):
     _words: str | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.backbone is not None and self.backbone_id is not None:
             raise ConfigError("teacher 'recformer': give backbone or backbone_id, not both")
         if not 0 <= self.second_stage <= self.finetune_epochs:
