@@ -65,7 +65,7 @@ def curves(results: Sequence[Mapping[str, Any]]) -> str:
             axes.plot(*zip(*points, strict=True), ".-", color=_COLOURS[kind], label=kind) if points else None
         axes.set_title(model, fontsize=9)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0][0].set_ylabel("validation score")
     if panels[0][0].get_legend_handles_labels()[0]:
@@ -84,10 +84,11 @@ def watch(result: Mapping[str, Any]) -> str:
     for axes, panel in zip(grid.flat, panels, strict=False):
         for name, values in panel.lines.items():
             shown = [float("nan") if v is None else v for v in values]
-            axes.plot(epochs, shown, ".-", label=name or None)  # a single epoch is a dot, and no line
+            axes.plot(epochs, shown, ".-", clip_on=False, label=name or None)  # a single epoch is a dot, and no line
         axes.set_title(panel.title, fontsize=8)
         axes.set_xlabel("epoch", fontsize=7)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axes.set_xlim(0.5, max(epochs, default=1) + 0.5)
         axes.set_ylim(0, max(1.0 if panel.share else 0.0, axes.get_ylim()[1]))
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)

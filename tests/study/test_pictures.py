@@ -40,6 +40,12 @@ def dots(svg: str) -> int:
     return sum(len(list(line.iter(f"{SVG}use"))) for line in lines if line not in within)
 
 
+def ticks(svg: str) -> set[str]:
+    """What stands below the horizontal axes."""
+    groups = [g for g in ElementTree.fromstring(svg).iter(f"{SVG}g") if g.get("id", "").startswith("xtick_")]
+    return {"".join(text.text or "" for text in group.iter(f"{SVG}text")) for group in groups}
+
+
 def test_each_row_with_the_metric_is_a_bar(result: Result) -> None:
     """A missing bar is a missing result; a teacher without ranking has none."""
     teachers = {**TWO, "knn": None}
@@ -123,10 +129,11 @@ def test_one_epoch_is_drawn(result: Result) -> None:
 def test_epochs_are_whole(result: Result) -> None:
     """Epoch 1.25."""
     run = result("SASRec", 0.1, TWO)
-    run["ckd"]["history"] = [
-        {"epoch": epoch, "loss": 2.0, "gate/effective": 0.5, "valid_score": 0.1} for epoch in (0, 1)
-    ]
-    assert not {"0.75", "1.25", "1.50", "1.5"} & set(texts(watch(run)) + texts(curves([run])))
+    for epochs in (1, 2):
+        history = [{"epoch": epoch, "gate/effective": 0.5, "valid_score": 0.1} for epoch in range(epochs)]
+        run["ckd"]["history"] = history
+        for picture in (watch(run), curves([run])):
+            assert ticks(picture) == {str(epoch + 1) for epoch in range(epochs)}
 
 
 def test_a_small_confidence_is_seen(result: Result) -> None:
