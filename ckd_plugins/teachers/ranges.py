@@ -10,11 +10,12 @@ from ckd_plugins.errors import ConfigError
 
 __all__ = ["check_ranges"]
 
-_COUNT: tuple[Callable[[float], bool], str] = (lambda value: value >= 1, "1 or more")
-_AMOUNT: tuple[Callable[[float], bool], str] = (lambda value: value >= 0, "0 or more")
-_SIZE: tuple[Callable[[float], bool], str] = (lambda value: value > 0, "above 0")
-_SHARE: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value <= 1, "in [0, 1]")
-_DROPOUT: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value < 1, "in [0, 1)")
+_Range = tuple[Callable[[float], bool], str]
+_COUNT: _Range = (lambda value: value >= 1, "1 or more")
+_AMOUNT: _Range = (lambda value: value >= 0, "0 or more")
+_SIZE: _Range = (lambda value: value > 0, "above 0")
+_SHARE: _Range = (lambda value: 0 <= value <= 1, "in [0, 1]")
+_DROPOUT: _Range = (lambda value: 0 <= value < 1, "in [0, 1)")
 
 RANGES = {
     **dict.fromkeys(
@@ -54,7 +55,7 @@ def check_ranges(teacher: Any) -> None:
         if value is not None and not (math.isfinite(value) and inside(value)):
             raise ConfigError(f"teacher {teacher.name!r}: option {option} must be {words}, not {value}")
     size, heads = getattr(teacher, "hidden_size", 0), getattr(teacher, "n_heads", 1)
-    if size % heads:
+    if size % heads and getattr(teacher, "sequence_encoder", "transformer") == "transformer":
         raise ConfigError(f"teacher {teacher.name!r}: n_heads={heads} must divide hidden_size={size}")
     if teacher.device != "cpu":
         _check_device(teacher.name, teacher.device)

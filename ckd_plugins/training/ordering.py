@@ -32,7 +32,7 @@ def check_order(model: Any, material: Material, config: CkdConfig) -> None:
     if config.curriculum is not None and config.curriculum.difficulty and material.rows.by_user:
         raise ConfigError(
             f"{type(model).__name__} is trained on users, not on rows: a curriculum does not apply to it; "
-            f"set ckd.curriculum to null, or ckd.curriculum.difficulty where only teachers join one after the other"
+            f"set ckd.curriculum to null, or, to keep its order of teachers, ckd.curriculum.difficulty"
         )
     if not _by_domain(config):
         return

@@ -80,7 +80,7 @@ def _check_curriculum(config: CkdConfig, curriculum: Curriculum, registry: Regis
         least = max(spec.teachers, 1) if spec.changes else spec.teachers
         if given < least:
             raise ConfigError(
-                f"difficulty {name!r} asks at least {least} of the teachers, and there {_are(given)} named; name more, "
+                f"difficulty {name!r} asks at least {least} of the teachers and {_are(given)} named; name more, "
                 f"or leave it out"
             )
         if spec.changes and config.weight == 0:
@@ -93,13 +93,13 @@ def _check_curriculum(config: CkdConfig, curriculum: Curriculum, registry: Regis
                 try_difficulty(function, options)
     if curriculum.teachers is not None and given < 2:
         raise ConfigError(
-            f"ckd.curriculum.teachers lets teachers join one after the other, and there {_are(given)} named; name two "
+            f"ckd.curriculum.teachers lets teachers join one after the other, and {_are(given)} named; name two "
             f"or more, or leave it out"
         )
 
 
 def _are(count: int) -> str:
-    return "is 1" if count == 1 else f"are {count}"
+    return "1 is" if count == 1 else f"{count} are"
 
 
 def _takes_tau(loss: Component, registry: Registry) -> bool:

@@ -29,7 +29,7 @@ TEACHERS: list[type[NetworkTeacher]] = [VQRec, UniSRec, UniM2Rec, Recformer]
         ({"batch_size": 0}, "option batch_size must be 1 or more, not 0"),
         ({"finetune_epochs": -1}, "option finetune_epochs must be 0 or more, not -1"),
         ({"fake_share": 1.5}, r"option fake_share must be in \[0, 1\], not 1.5"),
-        ({"hidden_size": 33}, "n_heads=2 must divide hidden_size=33"),
+        ({"hidden_size": 33, "sequence_encoder": "transformer"}, "n_heads=2 must divide hidden_size=33"),
         ({"device": "cuda:99"}, r"option device is 'cuda:99', which this machine .*; 'ckd doctor' lists"),
         ({"device": "gpu"}, "option device is 'gpu', which this machine"),
     ],
@@ -52,3 +52,8 @@ def test_every_number_has_a_range(teacher: type[NetworkTeacher]) -> None:
 def test_defaults_are_in_range(teacher: type[NetworkTeacher]) -> None:
     """A range that refuses what is shipped."""
     teacher()
+
+
+def test_a_recurrent_network_has_no_heads() -> None:
+    """A size refused for the sake of an option that is not used."""
+    VQRec(hidden_size=33)

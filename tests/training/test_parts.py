@@ -168,7 +168,7 @@ def test_a_student_that_is_not_distilled_loses_nothing_to_go_by(
     tmp_plugin(ckd_register_difficulties)
     for name in ("own_loss", "student_loss"):
         curriculum = {"difficulty": name}
-        with pytest.raises(ConfigError, match=f"'{name}' asks at least 1 of the teachers, and there are 0 named"):
+        with pytest.raises(ConfigError, match=f"'{name}' asks at least 1 of the teachers and 0 are named"):
             check_parts(CkdConfig.parse({"curriculum": curriculum}), ckd_manager)
         with pytest.raises(ConfigError, match=rf"'{name}' goes by .* and ckd\.weight is 0"):
             check_parts(CkdConfig.parse({"teachers": ["unisrec"], "curriculum": curriculum, "weight": 0}), ckd_manager)
