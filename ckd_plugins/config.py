@@ -44,6 +44,15 @@ __all__ = [
 Flag = Annotated[bool, Field(strict=True)]
 
 
+def _switched(given: Any) -> Any:
+    """``true`` as a section's defaults, ``false`` as none."""
+    if isinstance(given, bool):
+        return {} if given else None
+    if given is not None and not isinstance(given, Mapping | Section):
+        raise ValueError("should be true, false or a mapping")
+    return given
+
+
 class TeacherOrder(Section):
     """Which teachers are listened to when."""
 
@@ -75,7 +84,7 @@ class Curriculum(Section):
     @field_validator("teachers", mode="before", json_schema_input_type=TeacherOrder | bool | None)
     @classmethod
     def _switch(cls, given: Any) -> Any:
-        return ({} if given else None) if isinstance(given, bool) else given
+        return _switched(given)
 
     @field_validator("difficulty", mode="before", json_schema_input_type=str | list[str] | dict[str, Measure] | None)
     @classmethod
@@ -245,7 +254,7 @@ class CkdConfig(Section):
     @field_validator("curriculum", mode="before", json_schema_input_type=Curriculum | bool | None)
     @classmethod
     def _switch(cls, given: Any) -> Any:
-        return ({} if given else None) if isinstance(given, bool) else given
+        return _switched(given)
 
     @field_validator("candidates", mode="before", json_schema_input_type=Component | None)
     @classmethod

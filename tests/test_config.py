@@ -49,7 +49,7 @@ KNOWN = (
         ({"temperature": 0}, "setting 'ckd.temperature' should be greater than 0, got 0"),
         ({"curriculum": {"epochs": 0}}, "setting 'ckd.curriculum.epochs' should be greater than or equal to 1, got 0"),
         ({"curriculum": {"epochs": 0.3}}, "setting 'ckd.curriculum.epochs' should be a valid integer, got 0.3"),
-        ({"curriculum": 3}, "setting 'ckd.curriculum' should be a mapping, got 3"),
+        ({"curriculum": 3}, "setting 'ckd.curriculum' should be true, false or a mapping, got 3"),
         ({"curriculum": {"difficulty": {}}}, "setting 'ckd.curriculum.difficulty' should not be empty, got {}"),
         (
             {"curriculum": {"difficulty": {"length": 0}}},
