@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from ckd_plugins.errors import ConfigError
 
 __all__ = ["check_ranges"]
@@ -37,7 +39,7 @@ RANGES = {
         ("clip", "finetune_seconds", "image_size", "learning_rate", "pretrain_seconds", "temperature", "text_size"),
         _SIZE,
     ),
-    **dict.fromkeys(("fake_share", "item_drop", "masked_share", "modality_drop"), _SHARE),
+    **dict.fromkeys(("fake_share", "item_drop", "masked_share", "modality_drop", "word_drop_share"), _SHARE),
     **dict.fromkeys(("adaptor_dropout", "attention_dropout", "dropout"), _DROPOUT),
 }  # fmt: skip
 """By the option's name, which means the same in every teacher."""
@@ -62,8 +64,6 @@ def check_ranges(teacher: Any) -> None:
 
 
 def _check_device(name: str, device: str) -> None:
-    import torch
-
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # of torch that was built without the device: an assertion

@@ -45,7 +45,7 @@ def test_what_cannot_be_is_told_at_once(options: dict[str, Any], says: str) -> N
 def test_every_number_has_a_range(teacher: type[NetworkTeacher]) -> None:
     """A new option is forgotten here, and its 0 is a traceback again."""
     numbers = {f.name for f in fields(teacher) if f.init and f.type in ("int", "float", "int | None", "float | None")}
-    assert not numbers - {*RANGES, "attention_window", "second_stage", "word_drop_share"}
+    assert not numbers - {*RANGES, "attention_window", "second_stage"}
 
 
 @pytest.mark.parametrize("teacher", TEACHERS)
