@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_serializer, model_validator
 from pydantic_core import CoreSchema
@@ -47,6 +47,9 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
 
+    _implied: ClassVar[Mapping[str, Component]] = {}
+    """Of settings that are ``None`` by default: the component that options without a name belong to."""
+
     @model_validator(mode="before")
     @classmethod
     def _options_of_defaults(cls, given: Any) -> Any:
@@ -55,7 +58,7 @@ class Section(BaseModel):
             return given
         named = dict(given)
         for key, value in given.items():
-            default = cls.model_fields[key].default if key in cls.model_fields else None
+            default = cls._implied.get(key) or (cls.model_fields[key].default if key in cls.model_fields else None)
             if isinstance(default, Component) and isinstance(value, Mapping) and "name" not in value:
                 named[key] = {"name": default.name, **default.options, **value}
         return named

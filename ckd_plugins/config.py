@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from ckd_plugins._component import Component, Lookup, Name, Section
 from ckd_plugins._config_errors import config_error
@@ -78,13 +78,10 @@ class Curriculum(Section):
     """How the share of rows in use grows with progress."""
     epochs: Annotated[int, Field(strict=True, ge=1)] = 5
     """After how many epochs every row is in use. A number, not a share: training ends by early stopping."""
-    teachers: TeacherOrder | None = None
+    teachers: Annotated[
+        TeacherOrder | None, BeforeValidator(_switched, json_schema_input_type=TeacherOrder | bool | None)
+    ] = None
     """Let teachers join one after the other; ``true`` means the defaults, ``null`` or ``false`` means all always."""
-
-    @field_validator("teachers", mode="before", json_schema_input_type=TeacherOrder | bool | None)
-    @classmethod
-    def _switch(cls, given: Any) -> Any:
-        return _switched(given)
 
     @field_validator("difficulty", mode="before", json_schema_input_type=str | list[str] | dict[str, Measure] | None)
     @classmethod
@@ -191,8 +188,14 @@ class Domains(Section):
     """Whether a held-out item is ranked among the items of its domain, or of all."""
 
 
+IN_BATCH = Component(name="in_batch")
+"""What scores are compared on where teachers are integrated in batches and no candidates are set."""
+
+
 class CkdConfig(Section):
     """All settings of a distillation. The seed is RecBole's own ``seed``."""
+
+    _implied: ClassVar[Mapping[str, Component]] = {"candidates": IN_BATCH}
 
     teachers: tuple[TeacherComponent, ...] = ()
     """Whose knowledge is taught; none means a plain run."""
@@ -215,7 +218,9 @@ class CkdConfig(Section):
     """Softmax temperature (tau) of the student's scores. A number, or a schedule over epochs."""
     teacher_temperature: Annotated[Number, Field(gt=0)] = 1.0
     """Factor on each teacher's own softmax temperature: above 1 what it says is softer, below 1 sharper."""
-    curriculum: Curriculum | None = None
+    curriculum: Annotated[
+        Curriculum | None, BeforeValidator(_switched, json_schema_input_type=Curriculum | bool | None)
+    ] = None
     """Draw rows by difficulty; ``true`` means the defaults, ``null`` or ``false`` means all rows always."""
     pretrain_domains: tuple[Name, ...] = ()
     """Datasets on which teachers are pre-trained before they are fine-tuned on the student's."""
@@ -250,17 +255,6 @@ class CkdConfig(Section):
     @classmethod
     def _one_domain_or_many(cls, given: Any) -> Any:
         return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given
-
-    @field_validator("curriculum", mode="before", json_schema_input_type=Curriculum | bool | None)
-    @classmethod
-    def _switch(cls, given: Any) -> Any:
-        return _switched(given)
-
-    @field_validator("candidates", mode="before", json_schema_input_type=Component | None)
-    @classmethod
-    def _options_of_in_batch(cls, given: Any) -> Any:
-        """Where options are given and no name, as of the settings that have a component by default."""
-        return {"name": "in_batch", **given} if isinstance(given, Mapping) and "name" not in given else given
 
     @field_validator("run_dir", "cache_dir")
     @classmethod

@@ -64,13 +64,18 @@ def curves(results: Sequence[Mapping[str, Any]]) -> str:
             points = [(e["epoch"] + 1, e["valid_score"]) for e in about["history"] if "valid_score" in e]
             axes.plot(*zip(*points, strict=True), ".-", color=_COLOURS[kind], label=kind) if points else None
         axes.set_title(model, fontsize=9)
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.spines[["top", "right"]].set_visible(False)
+        _by_epoch(axes, 9)
     panels[0][0].set_ylabel("validation score")
     if panels[0][0].get_legend_handles_labels()[0]:
         panels[0][0].legend(frameon=False)
     return _svg(pyplot, figure)
+
+
+def _by_epoch(axes: Any, fontsize: int) -> None:
+    """An axis of whole epochs, one if there is but one, and no frame."""
+    axes.set_xlabel("epoch", fontsize=fontsize)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def watch(result: Mapping[str, Any]) -> str:
@@ -86,12 +91,10 @@ def watch(result: Mapping[str, Any]) -> str:
             shown = [float("nan") if v is None else v for v in values]
             axes.plot(epochs, shown, ".-", clip_on=False, label=name or None)  # a single epoch is a dot, and no line
         axes.set_title(panel.title, fontsize=8)
-        axes.set_xlabel("epoch", fontsize=7)
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        _by_epoch(axes, 7)
         axes.set_xlim(0.5, max(epochs, default=1) + 0.5)
         axes.set_ylim(0, max(1.0 if panel.share else 0.0, axes.get_ylim()[1]))
         axes.tick_params(labelsize=7)
-        axes.spines[["top", "right"]].set_visible(False)
         if panel.legend:
             axes.legend(frameon=False, fontsize=7)
     for axes in grid.flat[len(panels) :]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ckd_plugins._options import read_options
 from ckd_plugins._scheduled import Scheduled, over_epochs
-from ckd_plugins.config import CkdConfig, Component, Curriculum
+from ckd_plugins.config import IN_BATCH, CkdConfig, Component, Curriculum
 from ckd_plugins.curriculum.trials import try_difficulty, try_schedule
 from ckd_plugins.distillation.trials import try_balance, try_integrator, try_loss, try_ramp
 from ckd_plugins.errors import ConfigError
@@ -15,10 +15,7 @@ from ckd_plugins.training.measuring import measure_options
 from ckd_plugins.training.soft_targets import check_targets
 from ckd_plugins.training.vectors import check_vectors
 
-__all__ = ["IN_BATCH", "check_parts"]
-
-IN_BATCH = Component(name="in_batch")
-"""What scores are compared on where teachers are integrated in batches and no candidates are set."""
+__all__ = ["check_parts"]
 
 
 def check_parts(config: CkdConfig, registry: Registry) -> None:

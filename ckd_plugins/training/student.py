@@ -10,7 +10,7 @@ import torch
 
 from ckd_plugins._discovery import FAULTS, sentence
 from ckd_plugins._scheduled import Scheduled, over_epochs
-from ckd_plugins.config import CkdConfig, Component
+from ckd_plugins.config import IN_BATCH, CkdConfig, Component
 from ckd_plugins.curriculum.memory import LossMemory
 from ckd_plugins.distillation.candidates import CandidateSource
 from ckd_plugins.distillation.objective import Objective
@@ -29,7 +29,6 @@ from ckd_plugins.students.readers.vectors import VectorReader
 from ckd_plugins.students.rows import Rows, RowSource, UserRows
 from ckd_plugins.training.default_weight import weight_of
 from ckd_plugins.training.material import Material
-from ckd_plugins.training.parts import IN_BATCH
 from ckd_plugins.training.subscribe import Subscription
 
 _PAIR_MEMORY = 2**30

@@ -17,8 +17,6 @@ from ckd_plugins.study.rows import comparison
 
 Result = Callable[..., dict[str, Any]]
 TWO = {"unisrec": 0.2345, "vqrec": 0.3}
-
-
 SVG = "{http://www.w3.org/2000/svg}"
 
 
